@@ -1,0 +1,407 @@
+//! Timers: a hierarchical wheel of intrusive lists.
+//!
+//! A timer is a [`Node`] inside the future that waits; arming it allocates nothing, and cancelling it is unlinking it from its
+//! two neighbours. After G. Varghese and T. Lauck, "Hashed and Hierarchical Timing Wheels" (SOSP 1987), scheme 6, with the
+//! level found from the highest bit in which the deadline differs from the wheel's time.
+//!
+//! Level 0 has 64 lists of one millisecond each, level 1 has 64 of 64 ms, and so on; level 5 has the 4 that 32 bits leave.
+//! When the wheel's time comes to the start of a list on a higher level, the list is *cascaded*: its nodes are put where they
+//! belong from there. The wheel's time `elapsed` follows the clock, but never passes a list that holds nodes.
+//!
+//! * Deadlines are at most [`FARTHEST`] ahead of the clock, so on level 5 only the next list is ever in use, and a list never
+//!   holds deadlines of two rotations. Longer sleeps are chained.
+//! * Equal deadlines stay FIFO (U9): two of them meet in the same list, because until that list is cascaded they differ from
+//!   `elapsed` in the same highest bit; a cascade goes from front to back.
+//! * One pass moves or fires a bounded number of nodes. A cascade that is cut short keeps the wheel's time before the list's
+//!   start, so that whatever is armed meanwhile still goes to the end of that list, or behind what is due; the next pass goes on.
+//! * Nothing is written when a list becomes empty: its bit in `occupied` is cleared when the search for the next deadline
+//!   comes across it. So unlinking needs the node alone, whoever drops it and whenever.
+
+use alloc::boxed::Box;
+use core::cell::Cell;
+use core::marker::PhantomPinned;
+use core::ptr::{self, NonNull};
+use core::task::Waker;
+
+use crate::Ticks;
+
+/// The most that a deadline may be ahead of the clock, in ms: 12.4 days.
+pub(crate) const FARTHEST: u32 = 1 << 30;
+
+const BITS: u32 = 6;
+const LISTS: usize = 1 << BITS;
+const LEVELS: usize = 6;
+/// What 32 bits leave for the last level.
+const TOP_LISTS: usize = 1 << (u32::BITS - (LEVELS as u32 - 1) * BITS);
+
+/// A place in a circular list; alone, it points at itself or, in a node, at nothing.
+struct Link {
+    next: Cell<*const Link>,
+    prev: Cell<*const Link>,
+}
+
+/// A timer, pinned inside the future that waits.
+///
+/// Invariant U9: a linked node is pinned and stays in memory until it is unlinked, which its drop does; the wheel unlinks it
+/// before it wakes its waker, and unlinks all when it ends.
+#[repr(C)]
+pub(crate) struct Node {
+    link: Link,
+    waker: Cell<Option<Waker>>,
+    deadline: Cell<Ticks>,
+    /// The wheel that armed the node last, if it still exists; 0 else.
+    wheel: Cell<u32>,
+    pinned: PhantomPinned,
+}
+
+struct Level([Link; LISTS]);
+
+/// The timers of one loop. It stays where it is while nodes are linked.
+pub(crate) struct Wheel {
+    elapsed: Cell<Ticks>,
+    occupied: [Cell<u64>; LEVELS],
+    levels: [Cell<Option<NonNull<Level>>>; LEVELS],
+    /// Nodes whose deadline has come, in the order in which they fire.
+    due: Link,
+    cascade: Cell<Option<Expiry>>,
+    /// Nothing has been armed since the wheel was last found empty.
+    idle: Cell<bool>,
+    /// Distinguishes this loop's wheel from every other one; never 0.
+    id: Cell<u32>,
+}
+
+/// A list whose start is the next thing to come.
+#[derive(Clone, Copy)]
+struct Expiry {
+    level: usize,
+    index: usize,
+    start: Ticks,
+}
+
+impl Link {
+    const fn new() -> Link {
+        Link { next: Cell::new(ptr::null()), prev: Cell::new(ptr::null()) }
+    }
+
+    fn is_linked(&self) -> bool {
+        !self.next.get().is_null()
+    }
+
+    /// Makes this the head of an empty list.
+    fn close(&self) {
+        self.next.set(self);
+        self.prev.set(self);
+    }
+
+    /// For the head of a list.
+    fn is_empty(&self) -> bool {
+        ptr::eq(self.next.get(), self)
+    }
+
+    /// For the head of a list.
+    fn push_back(&self, node: &Node) {
+        debug_assert!(!node.is_armed());
+        let link = ptr::from_ref(node).cast::<Link>(); // not `&node.link`: `front` goes back to the whole node
+        let last = self.prev.replace(link);
+        node.link.prev.set(last);
+        node.link.next.set(self);
+        // SAFETY: U9. What a list points at is linked, hence alive.
+        unsafe { (*last).next.set(link) };
+    }
+
+    fn unlink(&self) {
+        let (next, prev) = (self.next.replace(ptr::null()), self.prev.replace(ptr::null()));
+        // SAFETY: U9. The neighbours of a linked node are linked or heads, hence alive.
+        unsafe {
+            (*next).prev.set(prev);
+            (*prev).next.set(next);
+        }
+    }
+
+    /// For the head of a list: appends all of `other`, which is empty afterwards.
+    fn append(&self, other: &Link) {
+        if other.is_empty() {
+            return;
+        }
+        let (first, last) = (other.next.get(), other.prev.get());
+        let end = self.prev.replace(last);
+        // SAFETY: U9, as above.
+        unsafe {
+            (*end).next.set(first);
+            (*first).prev.set(end);
+            (*last).next.set(self);
+        }
+        other.close();
+    }
+
+    /// For the head of a list: its first node.
+    fn front(&self) -> Option<&Node> {
+        if self.is_empty() {
+            return None;
+        }
+        // SAFETY: U9. Between heads there are only links of nodes, each at its node's start (`repr(C)`), put there by a
+        // reference to the whole node.
+        Some(unsafe { &*self.next.get().cast::<Node>() })
+    }
+
+    /// For the head of a list: whether it has exactly one node.
+    fn is_single(&self) -> bool {
+        !self.is_empty() && ptr::eq(self.next.get(), self.prev.get())
+    }
+}
+
+impl Node {
+    pub(crate) const fn new() -> Node {
+        Node {
+            link: Link::new(),
+            waker: Cell::new(None),
+            deadline: Cell::new(Ticks::from_millis(0)),
+            wheel: Cell::new(0),
+            pinned: PhantomPinned,
+        }
+    }
+
+    /// Whether the deadline is still to come.
+    pub(crate) fn is_armed(&self) -> bool {
+        self.link.is_linked()
+    }
+
+    /// Whether it was this wheel that the node was armed in last, whether or not it has fired since.
+    pub(crate) fn is_in(&self, wheel: &Wheel) -> bool {
+        self.wheel.get() == wheel.id.get()
+    }
+
+    /// Counts as fired in this wheel.
+    pub(crate) fn join(&self, wheel: &Wheel) {
+        self.wheel.set(wheel.id.get());
+    }
+
+    /// Disarms the node, which belongs to no wheel from then on.
+    pub(crate) fn leave(&self) {
+        self.disarm();
+        self.wheel.set(0);
+    }
+
+    pub(crate) fn deadline(&self) -> Ticks {
+        self.deadline.get()
+    }
+
+    /// Takes the node out of its wheel, if it is in one.
+    pub(crate) fn disarm(&self) {
+        if self.is_armed() {
+            self.link.unlink();
+        }
+        drop(self.waker.take());
+    }
+
+    /// Sets who is woken, unless it is the same.
+    pub(crate) fn set_waker(&self, waker: &Waker) {
+        let old = self.waker.take();
+        match old {
+            Some(old) if old.will_wake(waker) => self.waker.set(Some(old)),
+            _ => self.waker.set(Some(waker.clone())),
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.disarm();
+    }
+}
+
+impl Level {
+    fn new() -> NonNull<Level> {
+        let level = Box::new(Level([const { Link::new() }; LISTS]));
+        for head in &level.0 {
+            head.close();
+        }
+        // The heads have just been made to point at where they are now: from here on the box does not move.
+        NonNull::from(Box::leak(level))
+    }
+}
+
+impl Wheel {
+    pub(crate) const fn new() -> Wheel {
+        Wheel {
+            elapsed: Cell::new(Ticks::from_millis(0)),
+            occupied: [const { Cell::new(0) }; LEVELS],
+            levels: [const { Cell::new(None) }; LEVELS],
+            due: Link::new(),
+            cascade: Cell::new(None),
+            idle: Cell::new(true),
+            id: Cell::new(0),
+        }
+    }
+
+    /// Begins a life as the wheel `id`, which no other one that exists has.
+    pub(crate) fn open(&self, id: u32) {
+        self.id.set(id);
+        self.due.close();
+    }
+
+    /// Whether there is nothing to ask the clock for.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.idle.get()
+    }
+
+    /// Arms a node, which is pinned and not armed, for `deadline`, at most [`FARTHEST`] after `now`. A deadline that has
+    /// passed fires in the next pass.
+    pub(crate) fn arm(&self, node: &Node, deadline: Ticks, now: Ticks) {
+        if self.idle.replace(false) {
+            self.elapsed.set(now.wrapping_sub(1)); // the clock may have been rounded up
+        }
+        node.deadline.set(deadline);
+        node.wheel.set(self.id.get());
+        match self.cascade.get() {
+            Some(expiry) if deadline.is_before(expiry.start) => self.due.push_back(node),
+            _ => self.place(node, self.elapsed.get()),
+        }
+    }
+
+    fn place(&self, node: &Node, from: Ticks) {
+        let deadline = node.deadline.get();
+        if deadline.diff(from) <= 0 {
+            self.due.push_back(node);
+            return;
+        }
+        let highest = (deadline.as_millis() ^ from.as_millis()).ilog2();
+        let level = (highest / BITS) as usize;
+        let index = (deadline.as_millis() >> (level as u32 * BITS)) as usize % LISTS;
+        self.occupied[level].set(self.occupied[level].get() | 1 << index);
+        self.list(level, index).push_back(node);
+    }
+
+    fn list(&self, level: usize, index: usize) -> &Link {
+        let lists = self.levels[level].get().unwrap_or_else(|| {
+            let lists = Level::new();
+            self.levels[level].set(Some(lists));
+            lists
+        });
+        // SAFETY: U9. A level is freed by `close` alone, after which nothing is armed.
+        unsafe { &lists.as_ref().0[index] }
+    }
+
+    /// The list that comes next; on the way, forgets lists that have become empty.
+    fn next_expiry(&self) -> Option<Expiry> {
+        if let Some(expiry) = self.cascade.get() {
+            return Some(expiry);
+        }
+        for level in 0..LEVELS {
+            let shift = level as u32 * BITS;
+            loop {
+                let bits = self.occupied[level].get();
+                if bits == 0 {
+                    break;
+                }
+                let index = self.first_after(level, bits);
+                if self.list(level, index).is_empty() {
+                    self.occupied[level].set(bits & !(1 << index));
+                    continue;
+                }
+                // Within the same round of this level as `elapsed`, except on the last level, which wraps around.
+                let round = u32::MAX.checked_shl(shift + BITS).unwrap_or(0);
+                let start = (self.elapsed.get().as_millis() & round) | (index as u32) << shift;
+                let start = Ticks::from_millis(start);
+                return Some(Expiry { level, index, start });
+            }
+        }
+        None
+    }
+
+    /// The first occupied list of a level from the wheel's time on. Only the last level wraps around: on the others, lists
+    /// before that time are empty.
+    fn first_after(&self, level: usize, bits: u64) -> usize {
+        if level < LEVELS - 1 {
+            return bits.trailing_zeros() as usize;
+        }
+        let now = (self.elapsed.get().as_millis() >> (level as u32 * BITS)) as usize;
+        let round = bits | bits << TOP_LISTS;
+        ((round >> now).trailing_zeros() as usize + now) % TOP_LISTS
+    }
+
+    /// When the next timer is due, or the next cascade, which may be earlier; a list of one timer tells its exact time.
+    pub(crate) fn next_deadline(&self) -> Option<Ticks> {
+        if !self.due.is_empty() || self.cascade.get().is_some() {
+            return Some(self.elapsed.get());
+        }
+        let Some(expiry) = self.next_expiry() else {
+            self.idle.set(true);
+            return None;
+        };
+        let list = self.list(expiry.level, expiry.index);
+        match list.front() {
+            Some(only) if list.is_single() => Some(only.deadline.get()),
+            _ => Some(expiry.start),
+        }
+    }
+
+    /// Fires what is due at `now`, in order of deadlines, moving and firing at most `limit` nodes.
+    ///
+    /// A waker that panics has fired; the next call goes on behind it.
+    pub(crate) fn advance(&self, now: Ticks, limit: usize) {
+        let mut left = limit;
+        loop {
+            while let Some(node) = self.due.front() {
+                if left == 0 {
+                    return;
+                }
+                left -= 1;
+                node.link.unlink();
+                if let Some(waker) = node.waker.take() {
+                    waker.wake();
+                }
+            }
+            let Some(expiry) = self.next_expiry().filter(|expiry| expiry.start.diff(now) <= 0) else {
+                if self.elapsed.get().is_before(now) {
+                    self.elapsed.set(now);
+                }
+                return;
+            };
+            let list = self.list(expiry.level, expiry.index);
+            if expiry.level == 0 {
+                self.due.append(list);
+            } else {
+                self.cascade.set(Some(expiry));
+                while let Some(node) = list.front() {
+                    if left == 0 {
+                        return;
+                    }
+                    left -= 1;
+                    node.link.unlink();
+                    self.place(node, expiry.start);
+                }
+                self.cascade.set(None);
+            }
+            let occupied = &self.occupied[expiry.level];
+            occupied.set(occupied.get() & !(1 << expiry.index));
+            self.elapsed.set(expiry.start);
+        }
+    }
+
+    /// Ends the wheel: every node is unlinked and its waker woken, so that a loop that still polls it arms it anew.
+    pub(crate) fn close(&self) {
+        self.cascade.set(None);
+        self.idle.set(true);
+        for level in 0..LEVELS {
+            self.occupied[level].set(0);
+            if let Some(lists) = self.levels[level].get() {
+                // SAFETY: U9, as in `list`.
+                unsafe { lists.as_ref() }.0.iter().for_each(|list| self.due.append(list));
+            }
+        }
+        while let Some(node) = self.due.front() {
+            node.link.unlink();
+            node.wheel.set(0);
+            if let Some(waker) = node.waker.take() {
+                let _unwound = crate::error::catch(|| waker.wake());
+            }
+        }
+        for level in &self.levels {
+            if let Some(lists) = level.take() {
+                // SAFETY: it came from `Box::leak`, and no node is linked to it any more.
+                drop(unsafe { Box::from_raw(lists.as_ptr()) });
+            }
+        }
+    }
+}

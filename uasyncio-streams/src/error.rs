@@ -1,0 +1,72 @@
+//! Why a read gave no result.
+
+use std::fmt;
+use std::io;
+
+/// The error of the reads that wait for a certain amount of bytes: [`readexactly`](crate::StreamReader::readexactly),
+/// [`readline`](crate::StreamReader::readline), [`readuntil`](crate::StreamReader::readuntil) and
+/// [`fill_more`](crate::StreamReader::fill_more).
+///
+/// It turns into an [`io::Error`] with `?`, of the kind [`UnexpectedEof`](io::ErrorKind::UnexpectedEof),
+/// [`InvalidData`](io::ErrorKind::InvalidData) or that of the transport's error.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The stream ended first. asyncio's `IncompleteReadError`.
+    Incomplete {
+        /// The bytes that came before the end. They are taken out of the reader.
+        partial: Vec<u8>,
+    },
+    /// More bytes are needed than the limit allows to buffer. asyncio's `LimitOverrunError`.
+    ///
+    /// Nothing is taken out of the reader: the bytes so far are in [`buffered`](crate::StreamReader::buffered). Go on
+    /// with a larger limit, or pass over the bytes with [`skip_until`](crate::StreamReader::skip_until) or
+    /// [`consume`](crate::StreamReader::consume).
+    LimitExceeded {
+        /// The limit that was exceeded, in bytes.
+        limit: usize,
+    },
+    /// The transport failed. Bytes read before are kept in the reader.
+    Io(io::Error),
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReadError::Incomplete { partial } => {
+                write!(f, "the stream ended early, after {} bytes of what was asked for", partial.len())
+            }
+            ReadError::LimitExceeded { limit } => write!(
+                f,
+                "more than {limit} bytes would have to be buffered; raise the limit, or skip with `skip_until`"
+            ),
+            ReadError::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            ReadError::Io(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        ReadError::Io(error)
+    }
+}
+
+impl From<ReadError> for io::Error {
+    fn from(error: ReadError) -> Self {
+        let kind = match error {
+            ReadError::Io(error) => return error,
+            ReadError::Incomplete { .. } => io::ErrorKind::UnexpectedEof,
+            ReadError::LimitExceeded { .. } => io::ErrorKind::InvalidData,
+        };
+        io::Error::new(kind, error)
+    }
+}

@@ -1,0 +1,76 @@
+//! Sockets on Linux and Android: as few system calls as can be.
+//!
+//! An accepted socket needs one call: `accept4` sets the flags and gives the peer's address, and `TCP_NODELAY` is
+//! inherited from the listener. Writes carry `MSG_NOSIGNAL`, so they never raise `SIGPIPE`, whatever the program has
+//! set for it.
+
+use std::io::{self, IoSlice};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, SendAncillaryBuffer, SendFlags, SocketFlags, SocketType, acceptfrom_with, bind, connect as connect_to,
+    listen as listen_on, send, sendmsg, socket_with, sockopt,
+};
+
+use crate::net::ServerOptions;
+
+/// Errors of one connection that `accept` may report, beyond those that `io::ErrorKind` names; see accept(2).
+pub(crate) const OF_ONE_CONNECTION: &[i32] = &[
+    Errno::PROTO.raw_os_error(),
+    Errno::NOPROTOOPT.raw_os_error(),
+    Errno::HOSTDOWN.raw_os_error(),
+    Errno::NONET.raw_os_error(),
+];
+
+/// The descriptor is no socket any more.
+pub(crate) const NO_SOCKET: &[i32] = &[Errno::BADF.raw_os_error(), Errno::NOTSOCK.raw_os_error()];
+
+const FLAGS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
+
+fn socket_for(address: &SocketAddr) -> io::Result<rustix::fd::OwnedFd> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    Ok(socket_with(family, SocketType::STREAM, FLAGS, None)?)
+}
+
+pub(crate) fn listen(address: &SocketAddr, options: &ServerOptions) -> io::Result<TcpListener> {
+    let socket = socket_for(address)?;
+    sockopt::set_socket_reuseaddr(&socket, options.reuse_address)?;
+    sockopt::set_tcp_nodelay(&socket, true)?;
+    bind(&socket, address)?;
+    listen_on(&socket, i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+pub(crate) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (socket, address) = acceptfrom_with(listener, FLAGS)?;
+    // A TCP listener gives TCP addresses; anything else means that it is none.
+    let address = address.and_then(|address| SocketAddr::try_from(address).ok()).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok((socket.into(), address))
+}
+
+pub(crate) fn connect(address: &SocketAddr) -> io::Result<TcpStream> {
+    let socket = socket_for(address)?;
+    match connect_to(&socket, address) {
+        Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Ok(socket.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[inline]
+pub(crate) fn read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    Ok(rustix::io::read(stream, buffer)?)
+}
+
+#[inline]
+pub(crate) fn write(stream: &TcpStream, data: &[u8]) -> io::Result<usize> {
+    Ok(send(stream, data, SendFlags::NOSIGNAL)?)
+}
+
+#[inline]
+pub(crate) fn write_vectored(stream: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    // The kernel takes no more than this many, and refuses the whole call otherwise.
+    const MOST: usize = 1024;
+    let slices = &slices[..slices.len().min(MOST)];
+    Ok(sendmsg(stream, slices, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)?)
+}

@@ -1,0 +1,82 @@
+//! Sockets by `socket2` and the standard library, everywhere else.
+//!
+//! `SIGPIPE` on Unix: the programs of Rust ignore it from the start; where the system has `SO_NOSIGPIPE`, `socket2` sets it too.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use socket2::{Domain, SockRef, Socket, Type};
+
+use crate::net::ServerOptions;
+
+fn socket_for(address: &SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(*address), Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+pub(crate) fn listen(address: &SocketAddr, options: &ServerOptions) -> io::Result<TcpListener> {
+    let socket = socket_for(address)?;
+    // On Windows the option of this name would let another program take the port over.
+    #[cfg(unix)]
+    socket.set_reuse_address(options.reuse_address)?;
+    socket.bind(&(*address).into())?;
+    socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+pub(crate) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (socket, address) = SockRef::from(listener).accept()?;
+    // A TCP listener gives TCP addresses; anything else means that it is none.
+    let address = address.as_socket().ok_or(io::ErrorKind::InvalidInput)?;
+    socket.set_nonblocking(true)?;
+    let stream = TcpStream::from(socket);
+    // Fails when the connection has ended already; its handler will see that.
+    let _ = stream.set_nodelay(true);
+    Ok((stream, address))
+}
+
+pub(crate) fn connect(address: &SocketAddr) -> io::Result<TcpStream> {
+    let socket = socket_for(address)?;
+    match socket.connect(&(*address).into()) {
+        Ok(()) => Ok(socket.into()),
+        Err(error) if in_progress(&error) => Ok(socket.into()),
+        Err(error) => Err(error),
+    }
+}
+
+fn in_progress(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(libc::EINPROGRESS) {
+        return true;
+    }
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+/// Errors of one connection that `accept` may report, beyond those that `io::ErrorKind` names.
+#[cfg(unix)]
+pub(crate) const OF_ONE_CONNECTION: &[i32] = &[libc::EPROTO, libc::ENOPROTOOPT, libc::EHOSTDOWN];
+#[cfg(not(unix))]
+pub(crate) const OF_ONE_CONNECTION: &[i32] = &[];
+
+/// The descriptor is no socket any more.
+#[cfg(unix)]
+pub(crate) const NO_SOCKET: &[i32] = &[libc::EBADF, libc::ENOTSOCK];
+/// The socket is none any more: `WSAEBADF`, `WSAENOTSOCK`.
+#[cfg(not(unix))]
+pub(crate) const NO_SOCKET: &[i32] = &[10009, 10038];
+
+#[inline]
+pub(crate) fn read(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    stream.read(buffer)
+}
+
+#[inline]
+pub(crate) fn write(mut stream: &TcpStream, data: &[u8]) -> io::Result<usize> {
+    stream.write(data)
+}
+
+#[inline]
+pub(crate) fn write_vectored(mut stream: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    stream.write_vectored(slices)
+}

@@ -1,0 +1,277 @@
+//! The futures of [`StreamReader`]'s methods.
+//!
+//! Each is a few words that borrow the reader; what was read is kept there. So they are cheap to make, and dropping one
+//! loses nothing. They have names so that they can be stored, and so that a limit can be given for one call.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use uasyncio_core::budget;
+
+use crate::error::ReadError;
+use crate::reader::StreamReader;
+use crate::scan::find_delimiter;
+use crate::transport::Transport;
+
+const COMPLETED: &str = "a read future was polled after it had completed";
+
+/// The future of [`StreamReader::read`].
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is awaited"]
+pub struct Read<'a, T> {
+    pub(crate) reader: &'a mut StreamReader<T>,
+    pub(crate) buffer: &'a mut [u8],
+}
+
+impl<T: Transport> Future for Read<'_, T> {
+    type Output = io::Result<usize>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Read { reader, buffer } = self.get_mut();
+        let ahead = reader.buffered().len();
+        if ahead == 0 && !buffer.is_empty() {
+            return reader.poll_read_past(cx, buffer);
+        }
+        ready!(budget::poll_proceed(cx));
+        let count = ahead.min(buffer.len());
+        buffer[..count].copy_from_slice(&reader.buffered()[..count]);
+        reader.consume(count);
+        Poll::Ready(Ok(count))
+    }
+}
+
+/// The future of [`StreamReader::fill_buf`].
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is awaited"]
+pub struct FillBuf<'a, T> {
+    pub(crate) reader: Option<&'a mut StreamReader<T>>,
+}
+
+impl<'a, T: Transport> Future for FillBuf<'a, T> {
+    type Output = io::Result<&'a [u8]>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let reader = this.reader.as_mut().expect(COMPLETED);
+        if reader.buffered().is_empty() {
+            let limit = reader.limit();
+            ready!(reader.poll_fill(cx, limit))?;
+        } else {
+            ready!(budget::poll_proceed(cx));
+        }
+        Poll::Ready(Ok(this.reader.take().expect(COMPLETED).buffered()))
+    }
+}
+
+/// The future of [`StreamReader::fill_more`].
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is awaited"]
+pub struct FillMore<'a, T> {
+    pub(crate) reader: &'a mut StreamReader<T>,
+}
+
+impl<T: Transport> Future for FillMore<'_, T> {
+    type Output = Result<usize, ReadError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let reader = &mut *self.get_mut().reader;
+        let limit = reader.limit();
+        if reader.buffered().len() >= limit {
+            return Poll::Ready(Err(ReadError::LimitExceeded { limit }));
+        }
+        reader.poll_fill(cx, limit).map_err(ReadError::Io)
+    }
+}
+
+/// The future of [`StreamReader::readexactly`].
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is awaited"]
+pub struct ReadExactly<'a, T> {
+    reader: Option<&'a mut StreamReader<T>>,
+    count: usize,
+    limit: usize,
+}
+
+impl<'a, T: Transport> ReadExactly<'a, T> {
+    pub(crate) fn new(reader: &'a mut StreamReader<T>, count: usize) -> Self {
+        ReadExactly { limit: reader.limit(), reader: Some(reader), count }
+    }
+
+    /// Uses this limit in bytes for this call instead of the reader's.
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+}
+
+impl<'a, T: Transport> Future for ReadExactly<'a, T> {
+    type Output = Result<&'a [u8], ReadError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let reader = this.reader.as_mut().expect(COMPLETED);
+        ready!(budget::poll_proceed(cx));
+        if this.count > this.limit {
+            return Poll::Ready(Err(ReadError::LimitExceeded { limit: this.limit }));
+        }
+        while reader.buffered().len() < this.count {
+            if ready!(reader.poll_fill(cx, this.count))? == 0 {
+                return Poll::Ready(Err(reader.take_partial()));
+            }
+        }
+        let reader = this.reader.take().expect(COMPLETED);
+        Poll::Ready(Ok(reader.buffer_mut().take(this.count)))
+    }
+}
+
+/// The future of [`StreamReader::readline`].
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is awaited"]
+pub struct ReadLine<'a, T> {
+    reader: Option<&'a mut StreamReader<T>>,
+    scanned: usize,
+    limit: usize,
+}
+
+impl<'a, T: Transport> ReadLine<'a, T> {
+    pub(crate) fn new(reader: &'a mut StreamReader<T>) -> Self {
+        ReadLine { limit: reader.limit(), reader: Some(reader), scanned: 0 }
+    }
+
+    /// Uses this limit in bytes for this call instead of the reader's.
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+}
+
+impl<'a, T: Transport> Future for ReadLine<'a, T> {
+    type Output = Result<&'a [u8], ReadError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let reader = this.reader.as_mut().expect(COMPLETED);
+        let found = ready!(reader.poll_find(cx, b"\n", &mut this.scanned, this.limit))?;
+        let length = found.unwrap_or(reader.buffered().len());
+        let reader = this.reader.take().expect(COMPLETED);
+        Poll::Ready(Ok(reader.buffer_mut().take(length)))
+    }
+}
+
+/// The future of [`StreamReader::readuntil`].
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is awaited"]
+pub struct ReadUntil<'a, T> {
+    reader: Option<&'a mut StreamReader<T>>,
+    delimiter: &'a [u8],
+    scanned: usize,
+    limit: usize,
+}
+
+impl<'a, T: Transport> ReadUntil<'a, T> {
+    #[track_caller]
+    pub(crate) fn new(reader: &'a mut StreamReader<T>, delimiter: &'a [u8]) -> Self {
+        assert!(!delimiter.is_empty(), "a delimiter has at least one byte");
+        ReadUntil { limit: reader.limit(), reader: Some(reader), delimiter, scanned: 0 }
+    }
+
+    /// Uses this limit in bytes for this call instead of the reader's.
+    pub fn limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+}
+
+impl<'a, T: Transport> Future for ReadUntil<'a, T> {
+    type Output = Result<&'a [u8], ReadError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let reader = this.reader.as_mut().expect(COMPLETED);
+        match ready!(reader.poll_find(cx, this.delimiter, &mut this.scanned, this.limit))? {
+            None => Poll::Ready(Err(reader.take_partial())),
+            Some(length) => {
+                let reader = this.reader.take().expect(COMPLETED);
+                Poll::Ready(Ok(reader.buffer_mut().take(length)))
+            }
+        }
+    }
+}
+
+/// The future of [`StreamReader::readexactly_into`] and its like.
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is awaited"]
+pub struct ReadInto<'a, F> {
+    pub(crate) read: F,
+    pub(crate) target: &'a mut Vec<u8>,
+}
+
+impl<'a, F> Future for ReadInto<'_, F>
+where
+    F: Future<Output = Result<&'a [u8], ReadError>> + Unpin,
+{
+    type Output = Result<usize, ReadError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let bytes = ready!(Pin::new(&mut this.read).poll(cx))?;
+        this.target.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+}
+
+/// The future of [`StreamReader::skip_until`].
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is awaited"]
+pub struct SkipUntil<'a, T> {
+    reader: &'a mut StreamReader<T>,
+    delimiter: &'a [u8],
+}
+
+impl<'a, T: Transport> SkipUntil<'a, T> {
+    #[track_caller]
+    pub(crate) fn new(reader: &'a mut StreamReader<T>, delimiter: &'a [u8]) -> Self {
+        assert!(!delimiter.is_empty(), "a delimiter has at least one byte");
+        SkipUntil { reader, delimiter }
+    }
+}
+
+impl<T: Transport> Future for SkipUntil<'_, T> {
+    type Output = io::Result<bool>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let SkipUntil { reader, delimiter } = self.get_mut();
+        ready!(budget::poll_proceed(cx));
+        loop {
+            let bytes = reader.buffered();
+            if let Some(length) = find_delimiter(bytes, delimiter, 0) {
+                reader.consume(length);
+                return Poll::Ready(Ok(true));
+            }
+            // The delimiter may have begun in the last bytes.
+            reader.consume((bytes.len() + 1).saturating_sub(delimiter.len()));
+            if ready!(reader.poll_fill(cx, delimiter.len()))? == 0 {
+                reader.consume(reader.buffered().len());
+                return Poll::Ready(Ok(false));
+            }
+        }
+    }
+}
+
+/// The future of [`StreamReader::aclose`] and [`StreamWriter::aclose`](crate::StreamWriter::aclose).
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is awaited"]
+pub struct AClose<'a, T> {
+    pub(crate) transport: &'a T,
+}
+
+impl<T: Transport> Future for AClose<'_, T> {
+    type Output = io::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        self.transport.close();
+        Poll::Ready(Ok(()))
+    }
+}

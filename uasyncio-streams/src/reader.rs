@@ -1,0 +1,365 @@
+//! The reading half of a stream.
+
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use uasyncio_core::{budget, trace};
+
+use crate::buffer::ReadBuffer;
+use crate::error::ReadError;
+use crate::read::{AClose, FillBuf, FillMore, Read, ReadExactly, ReadInto, ReadLine, ReadUntil, SkipUntil};
+use crate::scan::find_delimiter;
+use crate::transport::{Transport, TryError};
+
+/// How many bytes [`StreamReader::readline`] and the like may buffer, unless told otherwise: 64 KiB, as in asyncio.
+pub const DEFAULT_LIMIT: usize = 64 * 1024;
+
+/// The reading half of a stream. asyncio's `StreamReader`.
+///
+/// Made by [`split`](crate::split), by `open_connection`, or given to the handler of a server.
+///
+/// What was read ahead is kept in the reader, not in the futures. So **every read is cancel-safe**: a future that
+/// is dropped before it completes, by a timeout or in a `select`, has consumed nothing, and the next read goes on
+/// with the same bytes.
+///
+/// `readexactly`, `readline` and `readuntil` lend their result from the reader's buffer, without a copy; the next use of
+/// the reader ends the loan. The `_into` methods append it to a `Vec` instead. While a reader waits for bytes it
+/// holds no buffer at all: buffers of 8 KiB come from a pool of the thread when bytes arrive, and go back when they
+/// were consumed.
+///
+/// The methods take `&mut self`. So a second task that reads at the same time, which asyncio forbids in its
+/// documentation, does not compile:
+///
+/// ```compile_fail,E0499
+/// # use uasyncio_streams::{StreamReader, Duplex};
+/// async fn two_readers(mut reader: StreamReader<Duplex>) {
+///     let mut first = [0; 8];
+///     let mut second = [0; 8];
+///     let one = reader.read(&mut first);
+///     let two = reader.read(&mut second); // error: `reader` is borrowed by `one`
+///     let _ = (one.await, two.await);
+/// }
+/// ```
+///
+/// A reader may well be lent to another `async fn`, moved into another task, or used in one task while its writer is
+/// used in another.
+#[derive(Debug)]
+pub struct StreamReader<T> {
+    transport: Rc<T>,
+    buffer: ReadBuffer,
+    limit: usize,
+}
+
+impl<T: Transport> StreamReader<T> {
+    pub(crate) fn new(transport: Rc<T>) -> Self {
+        StreamReader { transport, buffer: ReadBuffer::default(), limit: DEFAULT_LIMIT }
+    }
+
+    /// Reads between 1 and `buffer.len()` bytes, as soon as there are any, and says how many. 0 means that the stream
+    /// has ended, or that `buffer` is empty. asyncio's `read(n)` and `readinto`.
+    ///
+    /// Bytes that were read ahead come first; without those the transport writes straight into `buffer`.
+    ///
+    /// ```
+    /// # use uasyncio_streams::{duplex, split};
+    /// # uasyncio_core::run(async {
+    /// let (near, far) = duplex(64);
+    /// let (mut reader, _writer) = split(near);
+    /// let (_reader, mut far_writer) = split(far);
+    /// far_writer.awrite(b"ping").await?;
+    ///
+    /// let mut buffer = [0; 16];
+    /// let count = reader.read(&mut buffer).await?;
+    /// assert_eq!(&buffer[..count], b"ping");
+    /// # Ok::<_, std::io::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// The transport's error. Bytes read before it are delivered first.
+    ///
+    /// # Cancel safety
+    /// No byte is lost when the future is dropped.
+    pub fn read<'a>(&'a mut self, buffer: &'a mut [u8]) -> Read<'a, T> {
+        Read { reader: self, buffer }
+    }
+
+    /// Reads exactly `count` bytes and lends them. asyncio's `readexactly`.
+    ///
+    /// `readexactly(0)` completes without touching the transport.
+    ///
+    /// # Errors
+    /// [`ReadError::Incomplete`] with what there is when the stream ends first; [`ReadError::LimitExceeded`] at once,
+    /// with nothing read, when `count` is above the limit, so that a length sent by a peer cannot fill the memory;
+    /// [`ReadError::Io`] with the transport's error.
+    ///
+    /// # Cancel safety
+    /// No byte is lost when the future is dropped.
+    pub fn readexactly(&mut self, count: usize) -> ReadExactly<'_, T> {
+        ReadExactly::new(self, count)
+    }
+
+    /// Like [`readexactly`](Self::readexactly), but appends the bytes to `target` and gives their number.
+    ///
+    /// # Cancel safety
+    /// `target` is changed only on success, and no byte is lost when the future is dropped.
+    pub fn readexactly_into<'a>(&'a mut self, count: usize, target: &'a mut Vec<u8>) -> ReadInto<'a, ReadExactly<'a, T>> {
+        ReadInto { read: self.readexactly(count), target }
+    }
+
+    /// Reads a line and lends it with its `\n`. At the end of the stream it lends the unterminated rest, and
+    /// after that an empty slice. asyncio's `readline`.
+    ///
+    /// ```
+    /// # use uasyncio_streams::{duplex, split};
+    /// # uasyncio_core::run(async {
+    /// let (near, far) = duplex(64);
+    /// let (mut reader, _writer) = split(near);
+    /// split(far).1.awritestr("one\ntwo").await?; // and the far end is closed
+    ///
+    /// assert_eq!(reader.readline().await?, b"one\n");
+    /// assert_eq!(reader.readline().await?, b"two");
+    /// assert_eq!(reader.readline().await?, b"");
+    /// # Ok::<_, std::io::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReadError::LimitExceeded`] when the line with its `\n` is longer than the limit: the reader's, or that of
+    /// [`ReadLine::limit`]. The bytes stay, see there. [`ReadError::Io`] with the transport's error.
+    ///
+    /// # Cancel safety
+    /// No byte is lost when the future is dropped.
+    pub fn readline(&mut self) -> ReadLine<'_, T> {
+        ReadLine::new(self)
+    }
+
+    /// Like [`readline`](Self::readline), but appends the line to `target` and gives its length.
+    ///
+    /// # Cancel safety
+    /// `target` is changed only on success, and no byte is lost when the future is dropped.
+    pub fn readline_into<'a>(&'a mut self, target: &'a mut Vec<u8>) -> ReadInto<'a, ReadLine<'a, T>> {
+        ReadInto { read: self.readline(), target }
+    }
+
+    /// Reads up to and including `delimiter` and lends it all. asyncio's `readuntil`.
+    ///
+    /// ```
+    /// # use uasyncio_streams::{duplex, split};
+    /// # uasyncio_core::run(async {
+    /// let (near, far) = duplex(64);
+    /// let (mut reader, _writer) = split(near);
+    /// split(far).1.awritestr("Host: here\r\n\r\nbody").await?;
+    ///
+    /// assert_eq!(reader.readuntil(b"\r\n\r\n").limit(1024).await?, b"Host: here\r\n\r\n");
+    /// assert_eq!(reader.readexactly(4).await?, b"body");
+    /// # Ok::<_, std::io::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReadError::Incomplete`] with the rest when the stream ends first; [`ReadError::LimitExceeded`] when the result
+    /// would be longer than the limit: the reader's, or that of [`ReadUntil::limit`]. The bytes stay, see there.
+    /// [`ReadError::Io`] with the transport's error.
+    ///
+    /// # Panics
+    /// When `delimiter` is empty.
+    ///
+    /// # Cancel safety
+    /// No byte is lost when the future is dropped.
+    #[track_caller]
+    pub fn readuntil<'a>(&'a mut self, delimiter: &'a [u8]) -> ReadUntil<'a, T> {
+        ReadUntil::new(self, delimiter)
+    }
+
+    /// Like [`readuntil`](Self::readuntil), but appends the bytes to `target` and gives their number.
+    ///
+    /// # Panics
+    /// When `delimiter` is empty.
+    ///
+    /// # Cancel safety
+    /// `target` is changed only on success, and no byte is lost when the future is dropped.
+    #[track_caller]
+    pub fn readuntil_into<'a>(
+        &'a mut self,
+        delimiter: &'a [u8],
+        target: &'a mut Vec<u8>,
+    ) -> ReadInto<'a, ReadUntil<'a, T>> {
+        ReadInto { read: self.readuntil(delimiter), target }
+    }
+
+    /// Throws away everything up to and including `delimiter`, however much that is, in constant memory. `true` when
+    /// the delimiter was found, `false` when the stream ended first.
+    ///
+    /// The way on after [`ReadError::LimitExceeded`].
+    ///
+    /// # Errors
+    /// The transport's error.
+    ///
+    /// # Panics
+    /// When `delimiter` is empty.
+    ///
+    /// # Cancel safety
+    /// What was thrown away before the future is dropped is gone; calling it again goes on from there.
+    #[track_caller]
+    pub fn skip_until<'a>(&'a mut self, delimiter: &'a [u8]) -> SkipUntil<'a, T> {
+        SkipUntil::new(self, delimiter)
+    }
+
+    /// Lends the bytes that were read ahead; reads some first if there are none. An empty slice means that the stream has
+    /// ended. Take what you used with [`consume`](Self::consume).
+    ///
+    /// The cheapest way to read: the connection needs no buffer of its own while it waits.
+    ///
+    /// # Errors
+    /// The transport's error.
+    ///
+    /// # Cancel safety
+    /// No byte is lost when the future is dropped.
+    pub fn fill_buf(&mut self) -> FillBuf<'_, T> {
+        FillBuf { reader: Some(self) }
+    }
+
+    /// Reads more bytes after those in [`buffered`](Self::buffered) and gives the number of new ones; 0 means that the stream
+    /// has ended. For parsers that look at the buffer in place.
+    ///
+    /// # Errors
+    /// [`ReadError::LimitExceeded`] when as many bytes as the reader's limit are buffered already;
+    /// [`ReadError::Io`] with the transport's error.
+    ///
+    /// # Cancel safety
+    /// No byte is lost when the future is dropped.
+    pub fn fill_more(&mut self) -> FillMore<'_, T> {
+        FillMore { reader: self }
+    }
+
+    /// The bytes that were read ahead and not consumed.
+    pub fn buffered(&self) -> &[u8] {
+        self.buffer.bytes()
+    }
+
+    /// Takes the first `count` bytes out of [`buffered`](Self::buffered).
+    ///
+    /// # Panics
+    /// When there are fewer.
+    pub fn consume(&mut self, count: usize) {
+        self.buffer.consume(count);
+        self.buffer.release();
+    }
+
+    /// How many bytes a read may buffer; 64 KiB unless changed.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Sets how many bytes a read may buffer. Less than what is buffered now loses nothing.
+    ///
+    /// # Panics
+    /// When `limit` is 0.
+    pub fn set_limit(&mut self, limit: usize) {
+        assert!(limit > 0, "a reader with a limit of 0 bytes could never read");
+        self.limit = limit;
+    }
+
+    /// The transport that this reader shares with its writer.
+    pub fn transport(&self) -> &T {
+        &self.transport
+    }
+
+    /// Closes the connection, both directions of it, at once. Bytes that were read ahead can still be read. Closing twice, or
+    /// closing the writer too, does nothing.
+    ///
+    /// A task that waits for the other half is woken with an error of the kind `NotConnected`.
+    pub fn aclose(&mut self) -> AClose<'_, T> {
+        AClose { transport: &*self.transport }
+    }
+
+    /// Reads more bytes into the buffer, which holds fewer than `limit`. `Ok(0)`: the stream has ended.
+    pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<std::io::Result<usize>> {
+        loop {
+            ready!(budget::poll_proceed(cx));
+            let outcome = self.transport.try_read(self.buffer.spare(limit));
+            match outcome {
+                Ok(count) if count > 0 => {
+                    self.buffer.filled(count);
+                    return Poll::Ready(Ok(count));
+                }
+                Ok(_) => {
+                    self.buffer.release();
+                    return Poll::Ready(Ok(0));
+                }
+                Err(TryError::Blocked(direction)) => {
+                    self.buffer.release();
+                    match self.transport.poll_ready(cx, direction) {
+                        Poll::Ready(result) => result?,
+                        Poll::Pending => {
+                            trace::waiting("bytes to read from a stream");
+                            return Poll::Pending;
+                        }
+                    }
+                }
+                Err(TryError::Failed(error)) => {
+                    self.buffer.release();
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+    }
+
+    /// Reads into `target`, which is not empty, while the buffer is empty.
+    pub(crate) fn poll_read_past(&mut self, cx: &mut Context<'_>, target: &mut [u8]) -> Poll<std::io::Result<usize>> {
+        self.buffer.release();
+        loop {
+            ready!(budget::poll_proceed(cx));
+            match self.transport.try_read(target) {
+                Ok(count) => return Poll::Ready(Ok(count)),
+                Err(TryError::Failed(error)) => return Poll::Ready(Err(error)),
+                Err(TryError::Blocked(direction)) => match self.transport.poll_ready(cx, direction) {
+                    Poll::Ready(result) => result?,
+                    Poll::Pending => {
+                        trace::waiting("bytes to read from a stream");
+                        return Poll::Pending;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Fills the buffer until `delimiter` is in it, and gives the length up to its end; `None` at the end of the stream. The
+    /// first `scanned` bytes were searched before.
+    pub(crate) fn poll_find(
+        &mut self,
+        cx: &mut Context<'_>,
+        delimiter: &[u8],
+        scanned: &mut usize,
+        limit: usize,
+    ) -> Poll<Result<Option<usize>, ReadError>> {
+        // Lines that are there already count too, or a task with a full buffer would never give way.
+        ready!(budget::poll_proceed(cx));
+        loop {
+            let bytes = self.buffer.bytes();
+            let found = find_delimiter(bytes, delimiter, *scanned);
+            match found {
+                Some(length) if length <= limit => return Poll::Ready(Ok(Some(length))),
+                None if bytes.len() < limit => {}
+                _ => return Poll::Ready(Err(ReadError::LimitExceeded { limit })),
+            }
+            // The delimiter may have begun in the last bytes.
+            *scanned = (bytes.len() + 1).saturating_sub(delimiter.len());
+            if ready!(self.poll_fill(cx, limit))? == 0 {
+                return Poll::Ready(Ok(None));
+            }
+        }
+    }
+
+    pub(crate) fn buffer_mut(&mut self) -> &mut ReadBuffer {
+        &mut self.buffer
+    }
+
+    /// Takes everything that is buffered, for an error.
+    pub(crate) fn take_partial(&mut self) -> ReadError {
+        let partial = self.buffer.bytes().to_vec();
+        self.consume(partial.len());
+        ReadError::Incomplete { partial }
+    }
+}

@@ -1,0 +1,118 @@
+//! What a stream needs from the thing that carries its bytes.
+//!
+//! A transport is asked first and waited for second: a stream tries the operation, and only when the answer is
+//! [`TryError::Blocked`] does it wait, in the direction that the answer names. The direction need not be the
+//! obvious one. A TLS session that renegotiates must *read* before it can write; it answers a write with
+//! `Blocked(Direction::Read)`, and the stream waits for that.
+//!
+//! ```text
+//!            try_read / try_write
+//!   stream ───────────────────────► transport      Ok(count)            done, or tried again for the rest
+//!          ◄───────────────────────                Blocked(direction)   poll_ready(direction), then tried again
+//!                                                  Failed(error)        given to the caller
+//! ```
+//!
+//! All methods take `&self`, because the two halves of a stream share one transport through an `Rc`.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll};
+
+/// The direction in which a transport is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Until the transport has bytes to read, has ended, or has failed.
+    Read,
+    /// Until the transport has room for bytes to write, or has failed.
+    Write,
+}
+
+/// Why an attempt at a transport moved no byte.
+#[derive(Debug)]
+pub enum TryError {
+    /// Not now: try again when the transport is ready in this direction.
+    Blocked(Direction),
+    /// The transport failed.
+    Failed(io::Error),
+}
+
+impl fmt::Display for TryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TryError::Blocked(Direction::Read) => f.write_str("would block until the transport is readable"),
+            TryError::Blocked(Direction::Write) => f.write_str("would block until the transport is writable"),
+            TryError::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for TryError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            TryError::Blocked(_) => None,
+            TryError::Failed(error) => error.source(),
+        }
+    }
+}
+
+impl From<io::Error> for TryError {
+    fn from(error: io::Error) -> Self {
+        TryError::Failed(error)
+    }
+}
+
+/// A two-way carrier of bytes that never blocks: a TCP socket, one end of a [`duplex`](crate::duplex()) pipe, a UART, a
+/// TLS session over another transport.
+///
+/// [`split`](crate::split) makes a reader and a writer of it. Dropping a transport closes it, so a connection ends
+/// when both of its halves are gone.
+pub trait Transport {
+    /// Reads up to `buffer.len()` bytes. `Ok(0)` for a non-empty buffer means that the peer will send no more.
+    fn try_read(&self, buffer: &mut [u8]) -> Result<usize, TryError>;
+
+    /// Writes up to `data.len()` bytes and says how many were accepted. `Ok(0)` for non-empty data is taken as a
+    /// failure, [`io::ErrorKind::WriteZero`].
+    fn try_write(&self, data: &[u8]) -> Result<usize, TryError>;
+
+    /// Writes from several slices in order, as one operation where the transport can do that, and says how many
+    /// bytes were accepted in all.
+    ///
+    /// Unless it is overridden, this writes from the first slice that is not empty.
+    fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> Result<usize, TryError> {
+        match slices.iter().find(|slice| !slice.is_empty()) {
+            Some(slice) => self.try_write(slice),
+            None => Ok(0),
+        }
+    }
+
+    /// Completes when an attempt in this direction is worth making; it may complete too early, never too late.
+    ///
+    /// There is one waker for each direction, and the newest call replaces it. The reader waits in the direction
+    /// [`Read`](Direction::Read) and the writer in [`Write`](Direction::Write), so the two may live in two tasks.
+    /// A transport that answers with the opposite direction keeps a waker for each half itself and wakes both.
+    fn poll_ready(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<io::Result<()>>;
+
+    /// Tells the peer that no more bytes will come; reading goes on. Does nothing the second time.
+    fn close_write(&self) -> Result<(), TryError>;
+
+    /// Closes both directions at once and releases what the transport holds. Does nothing the second time.
+    ///
+    /// Whoever waits in [`poll_ready`](Transport::poll_ready) is woken, and every later attempt fails with
+    /// [`io::ErrorKind::NotConnected`].
+    fn close(&self);
+}
+
+/// The error of every attempt after [`Transport::close`].
+pub(crate) fn closed_error() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the stream was closed by `aclose`; open a new connection")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_fits_two_registers() {
+        assert_eq!(size_of::<Result<usize, TryError>>(), 2 * size_of::<usize>());
+    }
+}

@@ -1,0 +1,168 @@
+//! The futures of [`StreamWriter`]'s methods.
+//!
+//! They borrow the writer and the data, and hold nothing but a position.
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use uasyncio_core::budget;
+
+use crate::transport::Transport;
+use crate::writer::StreamWriter;
+
+/// The future of [`StreamWriter::awrite`].
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is awaited"]
+pub struct AWrite<'a, T> {
+    pub(crate) writer: &'a mut StreamWriter<T>,
+    pub(crate) data: &'a [u8],
+    pub(crate) offset: usize,
+}
+
+impl<T> AWrite<'_, T> {
+    /// How many bytes of the data were accepted so far.
+    pub fn written(&self) -> usize {
+        self.offset
+    }
+}
+
+impl<T: Transport> Future for AWrite<'_, T> {
+    type Output = io::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let AWrite { writer, data, offset } = self.get_mut();
+        poll_rest(writer, cx, data, offset)
+    }
+}
+
+/// Writes `data` from `offset` on.
+fn poll_rest<T: Transport>(
+    writer: &mut StreamWriter<T>,
+    cx: &mut Context<'_>,
+    data: &[u8],
+    offset: &mut usize,
+) -> Poll<io::Result<()>> {
+    if data.is_empty() {
+        return budget::poll_proceed(cx).map(Ok);
+    }
+    while *offset < data.len() {
+        *offset += ready!(writer.poll_write(cx, |transport| transport.try_write(&data[*offset..])))?;
+    }
+    Poll::Ready(Ok(()))
+}
+
+/// The future of [`StreamWriter::awritev`].
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is awaited"]
+pub struct AWriteV<'a, T> {
+    pub(crate) writer: &'a mut StreamWriter<T>,
+    /// Those that are not completely written.
+    pub(crate) slices: &'a [IoSlice<'a>],
+    /// How many bytes of the first of them were written.
+    pub(crate) offset: usize,
+    pub(crate) written: usize,
+}
+
+impl<T> AWriteV<'_, T> {
+    /// How many bytes of the slices, taken as one sequence, were accepted so far.
+    pub fn written(&self) -> usize {
+        self.written
+    }
+
+    fn advance(&mut self, mut count: usize) {
+        self.written += count;
+        while let Some((first, rest)) = self.slices.split_first() {
+            let left = first.len() - self.offset;
+            if count < left {
+                self.offset += count;
+                return;
+            }
+            count -= left;
+            self.slices = rest;
+            self.offset = 0;
+        }
+    }
+}
+
+impl<T: Transport> Future for AWriteV<'_, T> {
+    type Output = io::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        // Passes over empty slices, so that what is left has a byte to write.
+        this.advance(0);
+        if this.slices.is_empty() && this.written == 0 {
+            return budget::poll_proceed(cx).map(Ok);
+        }
+        while let Some(first) = this.slices.first() {
+            // A slice that was cut is finished alone; the next operation is vectored again.
+            let (slices, offset) = (this.slices, this.offset);
+            let count = if offset > 0 {
+                ready!(this.writer.poll_write(cx, |transport| transport.try_write(&first[offset..])))?
+            } else {
+                ready!(this.writer.poll_write(cx, |transport| transport.try_write_vectored(slices)))?
+            };
+            this.advance(count);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The future of [`StreamWriter::awriteiter`].
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is awaited"]
+pub struct AWriteIter<'a, T, I: Iterator> {
+    pub(crate) writer: &'a mut StreamWriter<T>,
+    pub(crate) pieces: I,
+    pub(crate) piece: Option<I::Item>,
+    pub(crate) offset: usize,
+    pub(crate) written: u64,
+}
+
+impl<T, I: Iterator> AWriteIter<'_, T, I> {
+    /// How many bytes of the pieces, taken as one sequence, were accepted so far.
+    pub fn written(&self) -> u64 {
+        self.written + self.offset as u64
+    }
+}
+
+// Neither the iterator nor a piece is ever pinned.
+impl<T, I: Iterator> Unpin for AWriteIter<'_, T, I> {}
+
+impl<T: Transport, I: Iterator> Future for AWriteIter<'_, T, I>
+where
+    I::Item: AsRef<[u8]>,
+{
+    type Output = io::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        loop {
+            if let Some(piece) = &this.piece {
+                ready!(poll_rest(this.writer, cx, piece.as_ref(), &mut this.offset))?;
+                this.written += std::mem::take(&mut this.offset) as u64;
+            }
+            this.piece = this.pieces.next();
+            if this.piece.is_none() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+/// The future of [`StreamWriter::write_eof`].
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is awaited"]
+pub struct WriteEof<'a, T> {
+    pub(crate) writer: &'a mut StreamWriter<T>,
+}
+
+impl<T: Transport> Future for WriteEof<'_, T> {
+    type Output = io::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.get_mut().writer.poll_attempt(cx, T::close_write)
+    }
+}

@@ -1,0 +1,66 @@
+//! `cargo xtask ci`: everything that must pass before a change lands.
+
+use crate::command::Cargo;
+use crate::matrix;
+use crate::package;
+use crate::steps::Steps;
+use crate::toolchain::{self, OLDEST};
+use crate::workspace;
+
+pub(crate) fn add(steps: &mut Steps) {
+    let peers = workspace::root().join("tests/peers/Cargo.toml").is_file();
+    steps.step("fmt", |_| {
+        toolchain::components(None, &["rustfmt"])?;
+        Cargo::new("fmt --all --check").run()?;
+        if peers { Cargo::new("fmt --check --manifest-path tests/peers/Cargo.toml").run() } else { Ok(()) }
+    });
+    clippy(steps);
+    if peers {
+        steps.step("clippy: benches beside other runtimes", |_| {
+            let line = "clippy --manifest-path tests/peers/Cargo.toml --all-targets -- -D warnings";
+            Cargo::new(line).folder("peers").run()
+        });
+    }
+    for (name, line) in [
+        ("rustdoc: default features", "doc --workspace --no-deps"),
+        ("rustdoc: all features", "doc --workspace --no-deps --all-features --document-private-items"),
+    ] {
+        steps.step(name, |_| Cargo::new(line).variable("RUSTDOCFLAGS", "-D warnings").folder("rustdoc").run());
+    }
+    matrix::add(steps, false);
+    steps.step("oldest Rust", |_| {
+        toolchain::toolchain(OLDEST)?;
+        Cargo::new("check --workspace --all-features").toolchain(OLDEST).folder("oldest").run()
+    });
+    package::add(steps);
+}
+
+fn clippy(steps: &mut Steps) {
+    let clippy = |line: &str| Cargo::new("clippy").arguments(line.split_whitespace()).arguments(["--", "-D", "warnings"]);
+    steps.step("clippy: workspace", |_| {
+        toolchain::components(None, &["clippy"])?;
+        clippy("--workspace --all-targets").run()
+    });
+    steps.step("clippy: all features", |_| clippy("--workspace --all-targets --all-features").run());
+    steps.step("clippy: core with no features", |_| clippy("-p uasyncio-core --no-default-features").run());
+    for set in matrix::CORE_FEATURE_SETS {
+        steps.step(&format!("clippy: core with {}", set.name), |_| {
+            clippy(&format!("-p uasyncio-core --all-targets {}", set.options)).run()
+        });
+    }
+    for poller in matrix::OTHER_POLLERS {
+        steps.step(&format!("clippy: {poller} poller"), |_| {
+            let flags = matrix::poller_flags(poller);
+            clippy("--workspace --all-targets").rustflags(&flags).folder(matrix::poller_folder(poller)).run()
+        });
+    }
+    steps.step("clippy: loom models", |_| {
+        clippy("-p uasyncio-core --lib --profile test").rustflags("--cfg loom").folder("loom").run()
+    });
+    for system in matrix::OTHER_SYSTEMS {
+        steps.step(&format!("clippy: {system}"), |_| {
+            toolchain::target(system)?;
+            clippy(&format!("{} --target {system}", matrix::ON_OTHER_SYSTEMS)).run()
+        });
+    }
+}

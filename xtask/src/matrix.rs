@@ -1,0 +1,182 @@
+//! `cargo xtask test`: the test matrix.
+//!
+//! Builds with the same flags share a target folder; builds with other flags have a sub-folder of their own, so that no
+//! step throws away what another has built. A test may leave itself out where a tool is missing: it then writes the line
+//! `SKIPPED: what (why)` to the handle of its standard output (the test harness hides what `println!` writes).
+
+use crate::command::Cargo;
+use crate::dependencies;
+use crate::steps::{Problem, Steps};
+use crate::tidy;
+use crate::toolchain::{self, NIGHTLY};
+use crate::workspace;
+
+/// A set of features of `uasyncio-core`, as options of cargo.
+pub(crate) struct FeatureSet {
+    pub(crate) name: &'static str,
+    pub(crate) options: &'static str,
+}
+
+/// Beside the default features.
+pub(crate) const CORE_FEATURE_SETS: [FeatureSet; 4] = [
+    FeatureSet { name: "alloc, virtual-time", options: "--no-default-features --features alloc,virtual-time" },
+    FeatureSet { name: "std, virtual-time", options: "--features virtual-time" },
+    FeatureSet { name: "std, trace", options: "--features trace" },
+    FeatureSet { name: "all features", options: "--all-features" },
+];
+
+/// Microcontrollers and the browser: core builds there without the standard library.
+const BARE_TARGETS: [&str; 3] = ["thumbv7em-none-eabi", "riscv32imac-unknown-none-elf", "wasm32-unknown-unknown"];
+
+/// One for each readiness interface of `polling`: IOCP, kqueue on macOS, kqueue on FreeBSD.
+pub(crate) const OTHER_SYSTEMS: [&str; 3] = ["x86_64-pc-windows-gnu", "x86_64-apple-darwin", "x86_64-unknown-freebsd"];
+
+/// What is checked for other systems.
+pub(crate) const ON_OTHER_SYSTEMS: &str = "-p uasyncio-io -p uasyncio-streams --lib --examples";
+
+/// The values of `cfg(uasyncio_poller)`; without it Linux has epoll.
+pub(crate) const OTHER_POLLERS: [&str; 2] = ["portable", "oneshot"];
+
+/// What has a poller below it.
+const WITH_POLLER: &str = "-p uasyncio-io -p uasyncio-streams -p uasyncio-tests";
+
+pub(crate) fn poller_flags(poller: &str) -> String {
+    format!("--cfg uasyncio_poller=\"{poller}\"")
+}
+
+pub(crate) fn poller_folder(poller: &str) -> String {
+    format!("poller-{poller}")
+}
+
+/// Adds the steps of the matrix, cheap ones first; with `full` also those that take long.
+pub(crate) fn add(steps: &mut Steps, full: bool) {
+    steps.step("tidy", |_| tidy::check());
+    dependencies::add(steps);
+    match workspace::libraries() {
+        Ok(libraries) => {
+            for library in libraries {
+                steps.step(&format!("test: {library} alone"), |tally| {
+                    Cargo::new("test --no-fail-fast -p").arguments([library.as_str()]).test(tally)
+                });
+            }
+        }
+        Err(error) => steps.step("test: every crate alone", |_| Err(error.into())),
+    }
+    steps.step("test: workspace", |tally| Cargo::new("test --no-fail-fast --workspace").test(tally));
+    core_features(steps);
+    for poller in OTHER_POLLERS {
+        steps.step(&format!("test: {poller} poller"), |tally| {
+            let test = Cargo::new("test --no-fail-fast").arguments(WITH_POLLER.split_whitespace());
+            test.rustflags(&poller_flags(poller)).folder(poller_folder(poller)).test(tally)
+        });
+    }
+    steps.step("examples", |_| examples());
+    for system in OTHER_SYSTEMS {
+        steps.step(&format!("check: {system}"), |_| {
+            toolchain::target(system)?;
+            Cargo::new("check").arguments(ON_OTHER_SYSTEMS.split_whitespace()).arguments(["--target", system]).run()
+        });
+    }
+    steps.step("loom", |tally| {
+        // Optimised, for a model runs thousands of times; assertions stay on, link-time optimisation would only cost time.
+        Cargo::new("test -p uasyncio-core --lib --release loom")
+            .rustflags("--cfg loom -C debug-assertions")
+            .variable("CARGO_PROFILE_RELEASE_LTO", "off")
+            .variable("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+            .folder("loom")
+            .test(tally)
+    });
+    miri(steps, if full { 64 } else { 4 });
+    if full {
+        sanitizers(steps);
+        stress(steps);
+    }
+}
+
+fn core_features(steps: &mut Steps) {
+    for set in &CORE_FEATURE_SETS {
+        steps.step(&format!("test: uasyncio-core with {}", set.name), |tally| {
+            let test = Cargo::new("test --no-fail-fast -p uasyncio-core");
+            test.arguments(set.options.split_whitespace()).test(tally)
+        });
+    }
+    steps.step("check: uasyncio-core with no features", |_| Cargo::new("check -p uasyncio-core --no-default-features").run());
+    for target in BARE_TARGETS {
+        steps.step(&format!("check: uasyncio-core on {target}"), |_| {
+            toolchain::target(target)?;
+            for features in ["alloc", "alloc,virtual-time,trace"] {
+                let line = format!("check -p uasyncio-core --no-default-features --features {features} --target {target}");
+                Cargo::new(&line).run()?;
+            }
+            Ok(())
+        });
+    }
+}
+
+/// Builds the examples and asks each for its help.
+fn examples() -> Result<(), Problem> {
+    Cargo::new("build --workspace --examples").run()?;
+    let mut wrong = Vec::new();
+    for library in workspace::libraries()? {
+        for example in workspace::examples(&library)? {
+            let line = format!("run --quiet -p {library} --example {example} -- --help");
+            match Cargo::new(&line).output() {
+                Ok(help) if help.contains(&example) => {}
+                Ok(_) => wrong.push(format!("`{example} --help` does not say how to use {example}")),
+                Err(_) => wrong.push(format!("`{example} --help` failed")),
+            }
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(Problem::Failed(wrong.join("; "))) }
+}
+
+/// The unsafe code of core under the interpreter that knows what is undefined. A test that does not suit it (too long,
+/// or with a real socket) says so itself: `#[cfg_attr(miri, ignore = "why")]`, or `#![cfg(not(miri))]` for a file.
+fn miri(steps: &mut Steps, seeds: u32) {
+    steps.step("miri", |tally| {
+        toolchain::components(Some(NIGHTLY), &["miri", "rust-src"])?;
+        let miri = |flags: &str| {
+            Cargo::new("miri test -p uasyncio-core --lib --tests --all-features")
+                .toolchain(NIGHTLY)
+                .variable("MIRIFLAGS", format!("-Zmiri-strict-provenance {flags}"))
+                .slow()
+        };
+        miri("-Zmiri-seed=0").test(tally)?;
+        // The other seeds, which schedule threads otherwise, run side by side: what they print is mixed up and not counted.
+        miri(&format!("-Zmiri-many-seeds=1..{seeds}")).run()
+    });
+}
+
+fn sanitizers(steps: &mut Steps) {
+    for (name, options) in [("address", ""), ("thread", "-Zbuild-std")] {
+        steps.step(&format!("{name} sanitizer"), |tally| {
+            if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
+                return Err(Problem::Unavailable("used on x86_64 Linux only".into()));
+            }
+            toolchain::components(Some(NIGHTLY), &["rust-src"])?;
+            Cargo::new("test --no-fail-fast --workspace --exclude xtask --lib --tests")
+                .arguments(["--target", "x86_64-unknown-linux-gnu"])
+                .arguments(options.split_whitespace())
+                .toolchain(NIGHTLY)
+                .rustflags(&format!("-Zsanitizer={name}"))
+                .folder(format!("sanitizer-{name}"))
+                .slow()
+                .test(tally)
+        });
+    }
+}
+
+/// The same tests again and again, optimised: what depends on the order of threads shows itself in the end.
+fn stress(steps: &mut Steps) {
+    const TIMES: u32 = 30;
+    steps.step("stress", |tally| {
+        for _ in 0..TIMES {
+            Cargo::new("test --no-fail-fast --workspace --exclude xtask --lib --tests --release")
+                .variable("CARGO_PROFILE_RELEASE_LTO", "off")
+                .variable("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
+                .folder("stress")
+                .test(tally)?;
+        }
+        Ok(())
+    });
+}
