@@ -128,3 +128,7 @@ pub use self::{
 pub use virtual_time::Hold;
 #[cfg(all(feature = "alloc", feature = "virtual-time"))]
 pub use virtual_time::VirtualTime;
+
+#[cfg(all(doctest, feature = "std"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

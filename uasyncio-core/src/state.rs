@@ -455,19 +455,27 @@ impl LoopState {
     }
 
     /// The time that deadlines are counted from, read once in each poll that asks.
+    #[inline]
     pub(crate) fn now_rounded_up(&self) -> Ticks {
-        if let Some(now) = self.clock.get() {
-            return now;
+        match self.clock.get() {
+            Some(now) => now,
+            None => self.read_clock(),
         }
+    }
+
+    #[cold]
+    fn read_clock(&self) -> Ticks {
         let now = self.platform().map_or(Ticks::default(), |platform| platform.now_rounded_up());
         self.clock.set(Some(now));
         now
     }
 
     /// Arms a timer `delay` ms from now, at most [`FARTHEST`].
+    #[inline]
     pub(crate) fn arm_in(&self, node: &Node, delay: u32) {
         debug_assert!(delay <= FARTHEST);
-        self.arm_at(node, self.now_rounded_up().wrapping_add(delay));
+        let now = self.now_rounded_up();
+        self.wheel.arm(node, now.wrapping_add(delay), now);
     }
 
     /// Arms a timer for a point in time, at most [`FARTHEST`] ahead.

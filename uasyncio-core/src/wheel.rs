@@ -247,6 +247,7 @@ impl Wheel {
 
     /// Arms a node, which is pinned and not armed, for `deadline`, at most [`FARTHEST`] after `now`. A deadline that has
     /// passed fires in the next pass.
+    #[inline]
     pub(crate) fn arm(&self, node: &Node, deadline: Ticks, now: Ticks) {
         if self.idle.replace(false) {
             self.elapsed.set(now.wrapping_sub(1)); // the clock may have been rounded up
@@ -259,6 +260,7 @@ impl Wheel {
         }
     }
 
+    #[inline]
     fn place(&self, node: &Node, from: Ticks) {
         let deadline = node.deadline.get();
         if deadline.diff(from) <= 0 {
@@ -272,14 +274,18 @@ impl Wheel {
         self.list(level, index).push_back(node);
     }
 
+    #[inline]
     fn list(&self, level: usize, index: usize) -> &Link {
-        let lists = self.levels[level].get().unwrap_or_else(|| {
-            let lists = Level::new();
-            self.levels[level].set(Some(lists));
-            lists
-        });
+        let lists = self.levels[level].get().unwrap_or_else(|| self.add_level(level));
         // SAFETY: U9. A level is freed by `close` alone, after which nothing is armed.
         unsafe { &lists.as_ref().0[index] }
+    }
+
+    #[cold]
+    fn add_level(&self, level: usize) -> NonNull<Level> {
+        let lists = Level::new();
+        self.levels[level].set(Some(lists));
+        lists
     }
 
     /// The list that comes next; on the way, forgets lists that have become empty.
