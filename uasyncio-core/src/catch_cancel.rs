@@ -15,6 +15,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
 use crate::current;
+use crate::handle::Loop;
 use crate::slot::SlotRef;
 use crate::state::LoopState;
 use crate::waker::wake_slot;
@@ -160,7 +161,7 @@ fn expect_task(state: &LoopState) -> SlotRef {
 
 /// One `catch_cancel` that has been polled and has not ended.
 struct Catcher {
-    state: &'static LoopState,
+    event_loop: Loop, // it may end before the catcher
     slot: SlotRef,
     waker: Cell<Option<Waker>>,
     requested: Cell<bool>,
@@ -193,7 +194,7 @@ impl Active {
     #[track_caller]
     fn register(state: &'static LoopState) -> Active {
         let catcher = Rc::new(Catcher {
-            state,
+            event_loop: Loop::of(state),
             slot: expect_task(state),
             waker: Cell::new(None),
             requested: Cell::new(false),
@@ -213,7 +214,9 @@ impl Drop for Active {
         if let Some(outer) = &self.0.outer {
             outer.inner.set(outer.inner.get() - 1);
         }
-        self.0.state.catchers.remove(&self.0);
+        if let Some(state) = self.0.event_loop.open() {
+            state.catchers.remove(&self.0);
+        }
     }
 }
 

@@ -151,13 +151,12 @@ impl<P: Platform> EventLoop<P> {
         state.gate.wake_up();
         loop {
             match state.pass(&*self.platform, true) {
-                Pass::Stopped => {
-                    // If the future is done, a stop that was asked for meanwhile is over with it.
-                    let stopped = state.take_stop();
-                    if stopped || done() {
-                        return Ok(());
-                    }
+                Pass::Stopped if done() => {
+                    state.overtake_stop();
+                    return Ok(());
                 }
+                Pass::Stopped if state.take_stop() => return Ok(()),
+                Pass::Stopped => {}
                 Pass::Idle => return Err(RunError::Deadlock(Deadlock::new(state.tasks()))),
                 Pass::Ready | Pass::Timer(_) => {}
             }

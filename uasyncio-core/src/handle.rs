@@ -86,6 +86,11 @@ impl Loop {
         (self.life == self.state.life() && self.life != 0).then_some(self.state)
     }
 
+    /// The same, but also while its futures are being dropped.
+    fn open_or_closing(&self) -> Option<&'static LoopState> {
+        self.open().or_else(|| current::get().filter(|running| core::ptr::eq(*running, self.state)))
+    }
+
     /// Whether the loop has been closed.
     pub fn is_closed(&self) -> bool {
         self.open().is_none()
@@ -153,7 +158,7 @@ impl Loop {
 
     /// What the platform's clock shows. asyncio's `time`.
     pub fn time(&self) -> Ticks {
-        self.open().and_then(LoopState::platform).map_or(Ticks::default(), |platform| platform.now())
+        self.open_or_closing().and_then(LoopState::platform).map_or(Ticks::default(), |platform| platform.now())
     }
 
     /// Makes the loop return once everything that is queued now has run. asyncio's `stop`.
@@ -195,7 +200,10 @@ impl Loop {
     /// });
     /// ```
     pub fn call_exception_handler(&self, context: &ExceptionContext<'_>) {
-        self.state.call_handler(context);
+        match self.open_or_closing() {
+            Some(state) => state.call_handler(context),
+            None => crate::exception::print(context),
+        }
     }
 
     /// A snapshot of all tasks, in the order of their numbers. asyncio's `all_tasks`, with what CPython's `ps` shows.

@@ -16,9 +16,10 @@
 //! 6  visitors -= 1                                       and of each page its bits
 //! ```
 //!
-//! * Not lost (U7): steps 4 and 5 are a write of `dirty` and then a read of `asleep`; the owner writes `asleep` and then reads
-//!   `dirty`, all sequentially consistent, so one of the two sees the other. A visitor that finds the page marked already
-//!   leaves both to the one who marked it first.
+//! * Not lost (U7): steps 4 and 5 are a push on `dirty` and then a read of `asleep`; the owner writes `asleep` and then looks at
+//!   `dirty` by a compare-and-swap of null for null. Both touch `dirty` by read-modify-writes, so one of them comes first. If it
+//!   is the push, the owner sees it; if it is the owner's, the push takes its word from there, and with it (release, acquire)
+//!   sees `asleep`. A visitor that finds the page marked already leaves both to the one who marked it first.
 //! * Not too late: the owner closes the gate and waits for the visitors who are inside. A visitor that comes in later sees the
 //!   gate closed, or open again for another loop; then step 3 sees that the page is not that loop's, because `home` was made
 //!   null before the gate could open again. If the page has come back to the same gate, the wake is a spurious one for
@@ -94,8 +95,9 @@ impl Gate {
 
     /// Says that the owner is about to sleep. `false`: something is there, do not.
     pub(crate) fn fall_asleep(&self) -> bool {
-        self.asleep.store(true, Ordering::SeqCst);
-        if self.dirty.load(Ordering::SeqCst).is_null() {
+        self.asleep.store(true, Ordering::Relaxed);
+        let null = ptr::null_mut();
+        if self.dirty.compare_exchange(null, null, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
             return true;
         }
         self.asleep.store(false, Ordering::Relaxed);
@@ -109,7 +111,9 @@ impl Gate {
 
     /// The owner puts something in its own queue while it does not run, and wants to be told as a visitor would.
     pub(crate) fn notify(&self) {
-        if self.asleep.load(Ordering::SeqCst) && self.asleep.swap(false, Ordering::SeqCst) {
+        // The second look is the one that counts, and of several who come that far one gets through.
+        let asleep = self.asleep.load(Ordering::Relaxed);
+        if asleep && self.asleep.compare_exchange(true, false, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             // SAFETY: U2. Called by the owner of the open gate or by a visitor inside; both exclude a write.
             self.notifier.with(|slot| unsafe {
                 if let Some(notifier) = &*slot {
@@ -124,7 +128,7 @@ impl Gate {
         if self.dirty.load(Ordering::Relaxed).is_null() {
             return;
         }
-        let mut next = NonNull::new(self.dirty.swap(ptr::null_mut(), Ordering::SeqCst));
+        let mut next = NonNull::new(self.dirty.swap(ptr::null_mut(), Ordering::AcqRel));
         while let Some(mark) = next {
             // SAFETY: U1. A mark on the list is the head of a page, which is never freed.
             let shared = unsafe { mark.as_ref() };
@@ -144,7 +148,7 @@ impl Gate {
         let mut head = self.dirty.load(Ordering::Relaxed);
         loop {
             shared.next_dirty.store(head, Ordering::Relaxed);
-            let pushed = self.dirty.compare_exchange_weak(head, mark.as_ptr(), Ordering::SeqCst, Ordering::Relaxed);
+            let pushed = self.dirty.compare_exchange_weak(head, mark.as_ptr(), Ordering::AcqRel, Ordering::Relaxed);
             match pushed {
                 Ok(_) => return,
                 Err(now) => head = now,
@@ -210,186 +214,4 @@ impl Mark {
 }
 
 #[cfg(all(test, loom))]
-mod loom_models {
-    //! Each model runs the code above under every interleaving (up to loom's bounds) of two or three threads.
-
-    use super::{Gate, Mark};
-    use core::ptr::NonNull;
-    use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-    use loom::sync::{Arc, Condvar, Mutex};
-    use loom::thread;
-    use std::task::{Wake, Waker};
-
-    /// Stands for the parked thread: a token, and a way to wait for it.
-    #[derive(Default)]
-    struct Park {
-        token: Mutex<bool>,
-        changed: Condvar,
-    }
-
-    impl Park {
-        fn park(&self) {
-            let mut token = self.token.lock().unwrap();
-            while !*token {
-                token = self.changed.wait(token).unwrap();
-            }
-            *token = false;
-        }
-    }
-
-    struct Notify(Arc<Park>);
-
-    impl Wake for Notify {
-        fn wake(self: std::sync::Arc<Self>) {
-            *self.0.token.lock().unwrap() = true;
-            self.0.changed.notify_one();
-        }
-    }
-
-    /// Memory of a model: gates and marks that outlive every thread of it, as the pool's do.
-    struct World {
-        gates: Vec<Box<Gate>>,
-        marks: Vec<Box<Mark>>,
-    }
-
-    impl World {
-        fn new(gates: usize, marks: usize) -> Arc<World> {
-            Arc::new(World {
-                gates: (0..gates).map(|_| Box::new(Gate::new())).collect(),
-                marks: (0..marks).map(|_| Box::new(Mark::new())).collect(),
-            })
-        }
-
-        /// Threads hold the world while they run, so for them it is never freed.
-        fn gate(&self, index: usize) -> &'static Gate {
-            // SAFETY: U1, by the `Arc<World>` of each thread.
-            unsafe { &*core::ptr::from_ref(&*self.gates[index]) }
-        }
-
-        fn wake(&self, mark: usize, bit: usize) {
-            // SAFETY: U1, as above.
-            unsafe { Mark::wake(NonNull::from(&*self.marks[mark]), bit) }
-        }
-    }
-
-    fn sleep_until_marked(gate: &Gate, park: &Park) -> usize {
-        loop {
-            let mut seen = 0;
-            gate.take(|_, bits| seen |= bits);
-            if seen != 0 {
-                return seen;
-            }
-            if gate.fall_asleep() {
-                park.park();
-                gate.wake_up();
-            }
-        }
-    }
-
-    /// U6 and U7: the owner is never left parked, and sees what the visitor wrote before its wake.
-    #[test]
-    fn loom_remote_wake_against_park() {
-        loom::model(|| {
-            let world = World::new(1, 1);
-            let park = Arc::new(Park::default());
-            world.gate(0).open(Waker::from(std::sync::Arc::new(Notify(park.clone()))));
-            world.marks[0].settle(world.gate(0));
-            let data = Arc::new(AtomicUsize::new(0));
-            let visitor = thread::spawn({
-                let (world, data) = (world.clone(), data.clone());
-                move || {
-                    data.store(7, Ordering::Relaxed);
-                    world.wake(0, 3);
-                }
-            });
-            assert_eq!(sleep_until_marked(world.gate(0), &park), 1 << 3);
-            assert_eq!(data.load(Ordering::Relaxed), 7);
-            visitor.join().unwrap();
-            world.gate(0).close();
-        });
-    }
-
-    /// Two visitors of one page, one of them held up between its bit and its push: delay is allowed, loss is not.
-    #[test]
-    fn loom_two_remote_wakes_of_one_page() {
-        let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(3);
-        model.check(|| {
-            let world = World::new(1, 1);
-            let park = Arc::new(Park::default());
-            world.gate(0).open(Waker::from(std::sync::Arc::new(Notify(park.clone()))));
-            world.marks[0].settle(world.gate(0));
-            let visitors: Vec<_> = (0..2)
-                .map(|bit| {
-                    let world = world.clone();
-                    thread::spawn(move || world.wake(0, bit))
-                })
-                .collect();
-            let mut seen = 0;
-            while seen != 0b11 {
-                seen |= sleep_until_marked(world.gate(0), &park);
-            }
-            for visitor in visitors {
-                visitor.join().unwrap();
-            }
-            world.gate(0).close();
-        });
-    }
-
-    /// The notifier is used only while it is there, and nobody is inside after `close`.
-    #[test]
-    fn loom_remote_wake_against_loop_drop() {
-        struct Alive(Arc<AtomicBool>);
-        impl Wake for Alive {
-            fn wake(self: std::sync::Arc<Self>) {
-                assert!(self.0.load(Ordering::Relaxed), "notified after the loop's end");
-            }
-        }
-        loom::model(|| {
-            let world = World::new(1, 1);
-            let alive = Arc::new(AtomicBool::new(true));
-            world.gate(0).open(Waker::from(std::sync::Arc::new(Alive(alive.clone()))));
-            world.marks[0].settle(world.gate(0));
-            let visitor = thread::spawn({
-                let world = world.clone();
-                move || world.wake(0, 0)
-            });
-            world.gate(0).fall_asleep();
-            world.gate(0).close();
-            alive.store(false, Ordering::Relaxed);
-            world.marks[0].leave();
-            visitor.join().unwrap();
-        });
-    }
-
-    /// A stale waker while the page and the gate go on to other loops: the page never lands on a gate that is not its own.
-    #[test]
-    fn loom_remote_wake_against_reuse() {
-        let mut model = loom::model::Builder::new();
-        model.preemption_bound = Some(3);
-        model.check(|| {
-            let world = World::new(2, 2);
-            world.gate(0).open(Waker::noop().clone());
-            world.marks[0].settle(world.gate(0));
-            let visitor = thread::spawn({
-                let world = world.clone();
-                move || world.wake(0, 5)
-            });
-            // The first loop ends; a second one takes its gate with another page, a third one its page with another gate.
-            world.gate(0).close();
-            world.marks[0].leave();
-            world.gate(0).open(Waker::noop().clone());
-            world.marks[1].settle(world.gate(0));
-            world.gate(1).open(Waker::noop().clone());
-            world.marks[0].settle(world.gate(1));
-            let own = |mark: NonNull<Mark>, index: usize| core::ptr::eq(mark.as_ptr(), &*world.marks[index]);
-            world.gate(0).take(|mark, _| assert!(own(mark, 1)));
-            world.gate(1).take(|mark, bits| assert!(own(mark, 0) && bits == 1 << 5));
-            visitor.join().unwrap();
-            world.gate(0).take(|mark, _| assert!(own(mark, 1)));
-            world.gate(1).take(|mark, bits| assert!(own(mark, 0) && bits == 1 << 5));
-            world.gate(0).close();
-            world.gate(1).close();
-        });
-    }
-}
+mod loom_models;

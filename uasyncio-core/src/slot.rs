@@ -24,7 +24,7 @@ use core::cell::Cell;
 use core::mem::size_of;
 use core::pin::Pin;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use core::task::Context;
 
 use crate::cell::{Runnable, Step};
@@ -64,7 +64,8 @@ pub(crate) struct Page {
     owner_thread: AtomicUsize,
     owner: Cell<Option<&'static LoopState>>,
     next: Cell<Option<PageRef>>,
-    number: Cell<u32>,
+    /// Read by handles of tasks of former loops, on any thread.
+    number: AtomicU32,
     slots: [Slot; SLOTS_PER_PAGE],
 }
 
@@ -117,7 +118,7 @@ impl PageRef {
         let page = page.unwrap_or_else(|| PageRef(NonNull::from(Box::leak(Box::new(Page::new())))));
         let shared = page.get();
         shared.next.set(None);
-        shared.number.set(number);
+        shared.number.store(number, Ordering::Relaxed);
         shared.owner.set(Some(owner));
         shared.owner_thread.store(thread, Ordering::Relaxed);
         shared.mark.settle(&owner.gate);
@@ -153,7 +154,7 @@ impl Page {
             owner_thread: AtomicUsize::new(0),
             owner: Cell::new(None),
             next: Cell::new(None),
-            number: Cell::new(0),
+            number: AtomicU32::new(0),
             slots: [const { Slot::new() }; SLOTS_PER_PAGE],
         }
     }
@@ -229,7 +230,7 @@ impl SlotRef {
 
     /// A number for people: unique among the tasks of one loop that are alive.
     pub(crate) fn number(self) -> u32 {
-        self.page().get().number.get() * SLOTS_PER_PAGE as u32 + self.index() as u32
+        self.page().get().number.load(Ordering::Relaxed) * SLOTS_PER_PAGE as u32 + self.index() as u32
     }
 
     /// Marks the slot for the owner of its page, from anywhere.

@@ -51,8 +51,10 @@ pub(crate) struct LoopState {
     pub(crate) closed_world: Cell<bool>,
     pub(crate) catchers: Catchers,
     stopping: Cell<bool>,
-    /// Which loop the state serves at present; 0 once that one is closing.
-    life: Cell<u32>,
+    /// Stop marks in the queue whose run has ended before they were reached.
+    overtaken_stops: Cell<u32>,
+    /// Which loop the state serves at present; 0 once that one is closing. Read by handles of former loops, on any thread.
+    life: AtomicU32,
     /// The task that carries out what other threads ask for. It does not count as waiting for something.
     inbox: Cell<Option<SlotRef>>,
     #[cfg(feature = "std")]
@@ -92,7 +94,8 @@ impl LoopState {
             closed_world: Cell::new(false),
             catchers: Catchers::new(),
             stopping: Cell::new(false),
-            life: Cell::new(0),
+            overtaken_stops: Cell::new(0),
+            life: AtomicU32::new(0),
             inbox: Cell::new(None),
             #[cfg(feature = "std")]
             remote: RefCell::new(None),
@@ -110,7 +113,7 @@ impl LoopState {
             }
         };
         let state = slot::take_loop();
-        state.life.set(life);
+        state.life.store(life, Ordering::Relaxed);
         state.wheel.open(life);
         state.gate.open(platform.notifier());
         state.platform.replace(Some(platform));
@@ -122,7 +125,7 @@ impl LoopState {
         let platform = self.platform.borrow().clone();
         {
             let _entered = self.enter();
-            self.life.set(0);
+            self.life.store(0, Ordering::Relaxed);
             for slot in self.slots() {
                 if let Some(task) = slot.take() {
                     self.end(slot, task, TaskError::Cancelled);
@@ -141,6 +144,7 @@ impl LoopState {
         self.remote.replace(None);
         self.closed_world.set(false);
         self.stopping.set(false);
+        self.overtaken_stops.set(0);
         self.last_page.set(None);
         self.pages.set(0);
         let mut next = self.first_page.take();
@@ -154,7 +158,7 @@ impl LoopState {
 
     /// Which loop this is, never 0 while it is open.
     pub(crate) fn life(&self) -> u32 {
-        self.life.get()
+        self.life.load(Ordering::Relaxed)
     }
 
     pub(crate) fn platform(&self) -> Option<Rc<dyn Platform>> {
@@ -189,7 +193,7 @@ impl LoopState {
 
     /// Puts a task into a slot and, unless it is to wait first, into the run queue. `None`: the loop is closed.
     pub(crate) fn insert(&'static self, task: NonNull<dyn Runnable>, queued: bool) -> Option<SlotRef> {
-        if self.life.get() == 0 {
+        if self.life() == 0 {
             return None;
         }
         let slot = self.free.pop().unwrap_or_else(|| self.grow());
@@ -256,16 +260,16 @@ impl LoopState {
     /// The task in the slot has ended by itself.
     fn finish(&self, slot: SlotRef) {
         if let Some(task) = slot.take() {
+            release(task); // its destructor may make tasks, which must not get this slot in case that it unwinds
             self.vacate(slot);
-            release(task);
         }
     }
 
     /// Ends a task that was taken from its slot.
     fn end(&self, slot: SlotRef, task: NonNull<dyn Runnable>, why: TaskError) {
         // SAFETY: U4 and U5. The box is still there, and no poll of it is going on.
-        let unclaimed = unsafe { core::pin::Pin::new_unchecked(task.as_ref()).end(why) };
-        if let Some(panic) = unclaimed {
+        let unclaimed = catch(|| unsafe { core::pin::Pin::new_unchecked(task.as_ref()).end(why) });
+        if let Some(panic) = unclaimed.unwrap_or_else(Some) {
             self.report_panic(Some(slot), &panic);
         }
         if let Err(panic) = catch(|| release(task)) {
@@ -412,6 +416,7 @@ impl LoopState {
                 lent
             }
             None => {
+                self.vacate(slot);
                 self.report_panic(Some(slot), &panic);
                 false
             }
@@ -499,6 +504,20 @@ impl LoopState {
         self.stopping.replace(false)
     }
 
+    /// The run has ended before the stop that was asked for meanwhile, whose mark is still queued.
+    pub(crate) fn overtake_stop(&self) {
+        if self.take_stop() {
+            self.overtaken_stops.set(self.overtaken_stops.get() + 1);
+        }
+    }
+
+    /// A stop mark has been reached: whether it still counts.
+    fn meet_stop(&self) -> bool {
+        let overtaken = self.overtaken_stops.get();
+        self.overtaken_stops.set(overtaken.saturating_sub(1));
+        overtaken == 0
+    }
+
     pub(crate) fn set_handler(&self, handler: Option<Handler>) {
         drop(self.handler.replace(handler));
     }
@@ -548,7 +567,7 @@ struct StopMark;
 
 impl Runnable for StopMark {
     unsafe fn poll(self: core::pin::Pin<&Self>, _: &mut Context<'_>) -> Step {
-        let asked = current::get().is_some_and(|state| state.stopping.get());
+        let asked = current::get().is_some_and(LoopState::meet_stop);
         if asked { Step::Stop } else { Step::Done }
     }
 

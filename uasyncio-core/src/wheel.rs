@@ -66,6 +66,8 @@ pub(crate) struct Wheel {
     cascade: Cell<Option<Expiry>>,
     /// Nothing has been armed since the wheel was last found empty.
     idle: Cell<bool>,
+    /// The loop is ending, or has ended: nothing may be linked any more.
+    closed: Cell<bool>,
     /// Distinguishes this loop's wheel from every other one; never 0.
     id: Cell<u32>,
 }
@@ -212,12 +214,13 @@ impl Drop for Node {
 
 impl Level {
     fn new() -> NonNull<Level> {
-        let level = Box::new(Level([const { Link::new() }; LISTS]));
-        for head in &level.0 {
+        let level = NonNull::from(Box::leak(Box::new(Level([const { Link::new() }; LISTS]))));
+        // SAFETY: it has just been made. The heads point at themselves, so only now that it is no box any more, which would
+        // claim to be the one way to reach them.
+        for head in unsafe { &level.as_ref().0 } {
             head.close();
         }
-        // The heads have just been made to point at where they are now: from here on the box does not move.
-        NonNull::from(Box::leak(level))
+        level
     }
 }
 
@@ -230,6 +233,7 @@ impl Wheel {
             due: Link::new(),
             cascade: Cell::new(None),
             idle: Cell::new(true),
+            closed: Cell::new(false),
             id: Cell::new(0),
         }
     }
@@ -237,6 +241,7 @@ impl Wheel {
     /// Begins a life as the wheel `id`, which no other one that exists has.
     pub(crate) fn open(&self, id: u32) {
         self.id.set(id);
+        self.closed.set(false);
         self.due.close();
     }
 
@@ -250,6 +255,10 @@ impl Wheel {
     #[inline]
     pub(crate) fn arm(&self, node: &Node, deadline: Ticks, now: Ticks) {
         if self.idle.replace(false) {
+            if self.closed.get() {
+                self.idle.set(true);
+                return; // it would never fire
+            }
             self.elapsed.set(now.wrapping_sub(1)); // the clock may have been rounded up
         }
         node.deadline.set(deadline);
@@ -387,6 +396,7 @@ impl Wheel {
 
     /// Ends the wheel: every node is unlinked and its waker woken, so that a loop that still polls it arms it anew.
     pub(crate) fn close(&self) {
+        self.closed.set(true); // what the wakers below arm would be left in memory that is gone
         self.cascade.set(None);
         self.idle.set(true);
         for level in 0..LEVELS {

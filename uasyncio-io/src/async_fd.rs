@@ -152,6 +152,9 @@ impl<T: Pollable + 'static> AsyncFd<T> {
     /// ```
     #[inline]
     pub fn try_io<R>(&self, interest: Interest, mut operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+        if self.registration.source().must_wait(interest) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let object = self.get_ref();
         self.registration.attempt(interest, || operation(object))
     }
@@ -186,7 +189,13 @@ impl<T: Pollable + 'static> AsyncFd<T> {
     /// ```
     #[inline]
     pub fn poll_ready(&self, cx: &mut Context<'_>, interest: Interest) -> Poll<io::Result<()>> {
-        self.registration.poll_ready(cx, interest, || source_of(self.get_ref()))
+        if self.registration.source().is_ready(interest) {
+            return Poll::Ready(Ok(()));
+        }
+        match self.registration.wait(cx, interest, || source_of(self.get_ref())) {
+            Ok(()) => Poll::Pending,
+            Err(error) => Poll::Ready(Err(error)),
+        }
     }
 
     /// Does an operation, or waits until it can be done: for hand-written futures.
@@ -222,9 +231,11 @@ impl<T: Pollable + 'static> AsyncFd<T> {
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         ready!(budget::poll_proceed(cx));
+        let object = self.get_ref();
         loop {
-            match self.try_io(interest, &mut operation) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(self.poll_ready(cx, interest))?,
+            ready!(self.poll_ready(cx, interest))?;
+            match self.registration.attempt(interest, || operation(object)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
             }
         }

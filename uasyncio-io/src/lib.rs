@@ -76,3 +76,7 @@ pub use crate::reactor::{Reactor, Stats};
 pub use crate::ready::Ready;
 pub use crate::run::{RunError, run, try_run};
 pub use crate::to_thread::{ThreadError, ToThread, to_thread};
+
+#[doc = include_str!("../README.md")]
+#[cfg(all(doctest, unix))]
+struct Readme;

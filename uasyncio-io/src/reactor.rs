@@ -177,15 +177,23 @@ impl Reactor {
 }
 
 impl Inner {
-    /// Hands out the events of one wait.
-    fn dispatch(&self, events: &mut <SystemPoller as Poller>::Events) {
+    /// Hands out the events of one wait. Says whether there were any.
+    fn dispatch(&self, events: &mut <SystemPoller as Poller>::Events) -> bool {
+        let before = self.reported.get();
         while let Some(event) = SystemPoller::next_event(events) {
             self.reported.set(self.reported.get() + 1);
-            match self.sources.notice(event) {
-                Some(wakers) => wakers.into_iter().flatten().for_each(|waker| self.wake(waker)),
-                None => self.stale.set(self.stale.get() + 1),
+            let Some((reader, writer)) = self.sources.notice(event) else {
+                self.stale.set(self.stale.get() + 1);
+                continue;
+            };
+            if let Some(waker) = reader {
+                self.wake(waker);
+            }
+            if let Some(waker) = writer {
+                self.wake(waker);
             }
         }
+        self.reported.get() != before
     }
 
     /// Wakes a waker that was parked. It may be foreign code, so nothing may be borrowed that it could want.
@@ -208,8 +216,8 @@ impl Platform for Reactor {
         let inner = &*self.inner;
         // A waker that is foreign code may have started a pass of its own: the events are in good hands already.
         let Ok(mut events) = inner.events.try_borrow_mut() else { return };
-        // What a waker that panicked left over comes first.
-        inner.dispatch(&mut events);
+        // What a waker that panicked left over comes first, and then there is something to do.
+        let timeout = if inner.dispatch(&mut events) { Some(0) } else { timeout };
         inner.waits.set(inner.waits.get() + 1);
         if let Err(error) = inner.poller.wait(&mut events, timeout) {
             panic!("the reactor cannot wait for events any more (was its descriptor closed?): {error}");

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Context;
 
 use uasyncio_core::trace;
 
@@ -31,12 +31,9 @@ impl Registration {
         &self.source
     }
 
-    /// Tries an operation, unless it would surely block. "Would block" makes the direction not ready.
+    /// Tries an operation. "Would block" makes the direction not ready.
     #[inline]
     pub(crate) fn attempt<R>(&self, interest: Interest, mut operation: impl FnMut() -> io::Result<R>) -> io::Result<R> {
-        if self.source.must_wait(interest) {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
         loop {
             match operation() {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -49,25 +46,25 @@ impl Registration {
         }
     }
 
-    /// Ready if the direction may be ready; else parks the waker for the next event, in place of an earlier one.
+    /// Parks the waker for the next event of a direction that is not ready, in place of an earlier one.
     #[inline]
-    pub(crate) fn poll_ready<'a>(
+    pub(crate) fn wait<'a>(
         &self,
         cx: &mut Context<'_>,
         interest: Interest,
         descriptor: impl FnOnce() -> BorrowedSource<'a>,
-    ) -> Poll<io::Result<()>> {
-        if self.source.is_ready(interest) {
-            return Poll::Ready(Ok(()));
-        }
+    ) -> io::Result<()> {
         if !self.source.may_park(interest) {
-            if self.source.is_held(interest) {
-                return Poll::Ready(Err(busy()));
-            }
-            self.arm(interest, descriptor())?;
+            self.prepare(interest, descriptor())?;
         }
         self.park(cx, interest);
-        Poll::Pending
+        Ok(())
+    }
+
+    /// Makes a direction fit for parking.
+    #[cold]
+    fn prepare(&self, interest: Interest, descriptor: BorrowedSource<'_>) -> io::Result<()> {
+        if self.source.is_held(interest) { Err(busy()) } else { self.arm(interest, descriptor) }
     }
 
     #[inline]
@@ -79,7 +76,6 @@ impl Registration {
     }
 
     /// Has the poller report the direction, if it does not yet.
-    #[inline(never)]
     pub(crate) fn arm(&self, interest: Interest, descriptor: BorrowedSource<'_>) -> io::Result<()> {
         let (source, poller) = (&self.source, &self.reactor.poller);
         if source.is_armed(interest) {

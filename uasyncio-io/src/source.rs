@@ -34,21 +34,22 @@ use crate::sys::{Event, Interests, Key, Poller, Readiness, SystemPoller, Trigger
 mod flag {
     use crate::sys::Readiness;
 
-    pub(super) const READY: u8 = Readiness::READ;
-    pub(super) const READ_CLOSED: u8 = Readiness::READ_CLOSED;
-    pub(super) const ARMED: u8 = 1 << 3;
-    pub(super) const HELD: u8 = 1 << 5;
-    pub(super) const REGISTERED: u8 = 1 << 7;
+    pub(super) const READY: u16 = Readiness::READ as u16;
+    pub(super) const READ_CLOSED: u16 = Readiness::READ_CLOSED as u16;
+    pub(super) const ARMED: u16 = 1 << 3;
+    pub(super) const HELD: u16 = 1 << 5;
+    pub(super) const REGISTERED: u16 = 1 << 7;
+    pub(super) const EDGE: u16 = 1 << 8;
+    pub(super) const ONE_SHOT: u16 = 1 << 9;
 
-    pub(super) const BOTH_READY: u8 = Readiness::READ | Readiness::WRITE;
-    pub(super) const BOTH_ARMED: u8 = ARMED | ARMED << 1;
+    pub(super) const BOTH_READY: u16 = (Readiness::READ | Readiness::WRITE) as u16;
+    pub(super) const BOTH_ARMED: u16 = ARMED | ARMED << 1;
 }
 
 /// One descriptor's readiness and who waits for it. Places are recycled, never freed while the reactor lives.
 pub(crate) struct Source {
     wakers: [Cell<Option<Waker>>; 2],
-    flags: Cell<u8>,
-    trigger: Cell<Trigger>,
+    flags: Cell<u16>,
     generation: Cell<u32>,
     index: u32,
     next_free: Cell<u32>,
@@ -60,21 +61,27 @@ impl Source {
     }
 
     pub(crate) fn trigger(&self) -> Trigger {
-        self.trigger.get()
+        if self.has(flag::EDGE) {
+            Trigger::Edge
+        } else if self.has(flag::ONE_SHOT) {
+            Trigger::OneShot
+        } else {
+            Trigger::Level
+        }
     }
 
     #[inline]
-    fn has(&self, flags: u8) -> bool {
+    fn has(&self, flags: u16) -> bool {
         self.flags.get() & flags != 0
     }
 
     #[inline]
-    fn set(&self, flags: u8) {
+    fn set(&self, flags: u16) {
         self.flags.set(self.flags.get() | flags);
     }
 
     #[inline]
-    fn clear(&self, flags: u8) {
+    fn clear(&self, flags: u16) {
         self.flags.set(self.flags.get() & !flags);
     }
 
@@ -143,8 +150,8 @@ impl Source {
         if interest == Interest::Read && !SystemPoller::REPORTS_READ_CLOSED {
             return;
         }
-        let armed = flag::ARMED << interest as u8;
-        if self.flags.get() & (armed | flag::READ_CLOSED) == armed && self.trigger.get() == Trigger::Edge {
+        let armed = flag::EDGE | flag::ARMED << interest as u8;
+        if self.flags.get() & (armed | flag::READ_CLOSED) == armed {
             self.clear_ready(interest);
         }
     }
@@ -153,21 +160,12 @@ impl Source {
     #[inline]
     pub(crate) fn park(&self, interest: Interest, waker: &Waker) -> bool {
         let slot = &self.wakers[interest as usize];
-        match slot.take() {
-            None => {
-                slot.set(Some(waker.clone()));
-                true
-            }
-            Some(old) if old.will_wake(waker) => {
-                slot.set(Some(old));
-                false
-            }
-            Some(old) => {
-                slot.set(Some(waker.clone()));
-                drop(old);
-                false
-            }
+        if let Some(parked) = slot.take() {
+            park_again(slot, parked, waker);
+            return false;
         }
+        slot.set(Some(waker.clone()));
+        true
     }
 
     /// Whether a waker is parked that wakes somebody else than `waker` does.
@@ -184,12 +182,13 @@ impl Source {
         self.wakers[interest as usize].take()
     }
 
-    /// Takes note of an event and gives the wakers it is for.
+    /// Takes note of an event and gives the wakers it is for: the reader's and the writer's.
     #[inline]
-    fn notice(&self, readiness: Readiness) -> [Option<Waker>; 2] {
-        let mut woken = readiness.0 & flag::BOTH_READY;
-        let mut flags = self.flags.get() | readiness.0;
-        if self.trigger.get() == Trigger::OneShot {
+    fn notice(&self, readiness: Readiness) -> (Option<Waker>, Option<Waker>) {
+        let readiness = u16::from(readiness.0);
+        let mut woken = readiness;
+        let mut flags = self.flags.get() | readiness;
+        if SystemPoller::HAS_ONE_SHOT && flags & flag::ONE_SHOT != 0 {
             // One event disarms both directions, so whoever waits for the other one has to come and arm it again.
             flags &= !flag::BOTH_ARMED;
             woken = flag::BOTH_READY;
@@ -198,8 +197,13 @@ impl Source {
         let take = |interest: Interest| {
             if woken & flag::READY << interest as u8 != 0 { self.take_waker(interest) } else { None }
         };
-        [take(Interest::Read), take(Interest::Write)]
+        (take(Interest::Read), take(Interest::Write))
     }
+}
+
+#[cold]
+fn park_again(slot: &Cell<Option<Waker>>, parked: Waker, waker: &Waker) {
+    slot.set(Some(if parked.will_wake(waker) { parked } else { waker.clone() }));
 }
 
 /// The end of the list of free places.
@@ -228,7 +232,6 @@ impl Sources {
                 let source = Rc::new(Source {
                     wakers: [const { Cell::new(None) }; 2],
                     flags: Cell::new(0),
-                    trigger: Cell::new(trigger),
                     generation: Cell::new(0),
                     index: places.len() as u32,
                     next_free: Cell::new(NONE),
@@ -240,8 +243,12 @@ impl Sources {
                 return Err(io::Error::new(io::ErrorKind::OutOfMemory, "too many sources in one reactor: close some"));
             }
         };
-        source.trigger.set(trigger);
-        source.flags.set(if ready { flag::BOTH_READY } else { 0 });
+        let trigger = match trigger {
+            Trigger::Edge => flag::EDGE,
+            Trigger::Level => 0,
+            Trigger::OneShot => flag::ONE_SHOT,
+        };
+        source.flags.set(trigger | if ready { flag::BOTH_READY } else { 0 });
         Ok(source)
     }
 
@@ -255,9 +262,9 @@ impl Sources {
 
     /// Finds the source of an event and notes it there. `None`: the source is gone, the event is stale.
     #[inline]
-    pub(crate) fn notice(&self, event: Event) -> Option<[Option<Waker>; 2]> {
+    pub(crate) fn notice(&self, event: Event) -> Option<(Option<Waker>, Option<Waker>)> {
         let places = self.places.borrow();
         let source = places.get(event.key.index())?;
-        (source.key() == event.key).then(|| source.notice(event.readiness))
+        event.key.is_of(source.generation.get()).then(|| source.notice(event.readiness))
     }
 }

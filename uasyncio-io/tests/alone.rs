@@ -81,6 +81,7 @@ mod linux {
     /// T-13: epoll ends with EINTR when its process is stopped and continued. The sleep is neither shorter for that nor does the
     /// loop fail. (A handler would do the same, but setting one needs `unsafe`.)
     pub(crate) fn eintr_storm() {
+        #[allow(clippy::zombie_processes, reason = "waited for by waitpid, which also says when it stopped")]
         let child =
             Command::new(std::env::current_exe().unwrap()).arg("sleep-under-signals").stdout(Stdio::piped()).spawn().unwrap();
         let process = Pid::from_child(&child);

@@ -127,12 +127,16 @@ fn adding_again_replaces_the_callback() {
 fn a_reader_removed_while_ready_is_not_called() {
     run(async {
         let (ours, _stream, mut theirs) = pair();
+        let reports = Rc::new(Cell::new(0));
+        let reported = reports.clone();
+        get_event_loop().set_exception_handler(move |_| reported.set(reported.get() + 1));
         add_reader(&ours, || panic!("called after it was removed")).unwrap();
         theirs.write_all(b"x").unwrap();
         uasyncio_core::Platform::wait(&Reactor::current().unwrap(), Some(0));
         assert_eq!(stats().parked, 0, "the callback's turn has come");
         assert!(remove_reader(&ours));
         passes(2).await;
+        assert_eq!(reports.get(), 0);
     });
 }
 

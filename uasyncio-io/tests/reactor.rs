@@ -69,6 +69,22 @@ fn a_wait_is_not_shorter_than_asked() {
     assert!(reactor.stats().waits <= 6, "{:?}", reactor.stats());
 }
 
+/// A notification ends one wait. The next ones are as long as they should be, though nobody has read the eventfd.
+#[test]
+fn a_notification_is_used_up_by_the_wait_that_it_ends() {
+    let reactor = Reactor::new().unwrap();
+    for _ in 0..3 {
+        reactor.notifier().wake();
+        reactor.wait(None);
+        let before = reactor.stats().waits;
+        let begin = reactor.now();
+        while reactor.now().diff(begin) < 10 {
+            reactor.wait(Some(11));
+        }
+        assert!(reactor.stats().waits - before <= 2, "{:?}", reactor.stats());
+    }
+}
+
 #[test]
 fn notify_while_blocked_from_many_threads() {
     const THREADS: usize = 4;
@@ -145,11 +161,12 @@ fn call_soon_threadsafe_ends_the_wait() {
             };
             remote.call_soon_threadsafe(callback).unwrap();
         });
-        std::future::poll_fn(|_| match &*called.lock().unwrap() {
-            Some((id, _)) => std::task::Poll::Ready(assert_eq!(*id, thread::current().id())),
+        let by = std::future::poll_fn(|_| match &*called.lock().unwrap() {
+            Some((id, _)) => std::task::Poll::Ready(*id),
             None => std::task::Poll::Pending,
         })
         .await;
+        assert_eq!(by, thread::current().id());
         thread.join().unwrap();
     });
 }
@@ -402,4 +419,30 @@ fn dropping_a_loop_closes_what_its_tasks_own() {
     drop(event_loop);
     assert_eq!(reactor.stats().parked, 0);
     assert_eq!(theirs.read(&mut [0; 1]).unwrap(), 0);
+}
+
+/// N19: with the feature `trace`, a task says what it waits for.
+#[cfg(feature = "trace")]
+#[test]
+fn tasks_say_what_they_wait_for() {
+    run(async {
+        let (ours, _theirs) = unix_pair();
+        let ours = Rc::new(ours);
+        support::fill(&ours);
+        let (reader, writer) = (ours.clone(), ours.clone());
+        let reader = create_task(async move { read(&reader, &mut [0; 1]).await });
+        let writer = create_task(async move { write_all(&writer, b"x").await });
+        let (end, may_end) = mpsc::channel::<()>();
+        let call = create_task(uasyncio_io::to_thread(move || may_end.recv()));
+        until_parked(2).await;
+        let reason = |id| {
+            let tasks = get_event_loop().tasks();
+            tasks.iter().find(|task| task.id() == id).and_then(uasyncio_core::TaskInfo::waiting_for)
+        };
+        assert_eq!(reason(reader.id()), Some("readable"));
+        assert_eq!(reason(writer.id()), Some("writable"));
+        assert_eq!(reason(call.id()), Some("to_thread"));
+        drop(end);
+        assert!(call.await.unwrap().unwrap().is_err());
+    });
 }

@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -258,6 +259,42 @@ fn cancel_of_one_direction_leaves_the_other() {
     });
 }
 
+/// An event for one direction leaves the waiter of the other one in place, also where one event disarms both.
+#[test]
+fn both_directions_wait_and_each_gets_its_event() {
+    fn drain(mut theirs: &UnixStream) {
+        let mut buffer = [0; 65536];
+        while theirs.read(&mut buffer).is_ok() {}
+    }
+    run(async {
+        for read_first in [true, false] {
+            let (ours, theirs) = unix_pair();
+            theirs.set_nonblocking(true).unwrap();
+            let ours = Rc::new(ours);
+            fill(&ours);
+            let (reader, writer) = (ours.clone(), ours.clone());
+            let reader = create_task(async move { read(&reader, &mut [0; 1]).await.unwrap() });
+            let writer = create_task(async move { write_all(&writer, b"x").await.unwrap() });
+            until_parked(2).await;
+            if read_first {
+                (&theirs).write_all(b"y").unwrap();
+                assert_eq!(reader.await.unwrap(), 1);
+                until_parked(1).await;
+                assert!(!writer.done());
+                drain(&theirs);
+                writer.await.unwrap();
+            } else {
+                drain(&theirs);
+                writer.await.unwrap();
+                until_parked(1).await;
+                assert!(!reader.done());
+                (&theirs).write_all(b"y").unwrap();
+                assert_eq!(reader.await.unwrap(), 1);
+            }
+        }
+    });
+}
+
 /// T-24, traps 15 and 16: the budget lets others run.
 #[test]
 fn always_ready_socket_does_not_starve() {
@@ -347,6 +384,21 @@ fn hang_up_of_a_pipe_wakes_the_reader() {
         until_parked(1).await;
         drop(writer);
         assert_eq!(task.await.unwrap(), 0);
+    });
+}
+
+/// Trap 27: an error alone, without "writable", is for the writer too.
+#[test]
+fn error_of_a_full_pipe_wakes_the_writer() {
+    run(async {
+        let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::NONBLOCK).unwrap();
+        let writer = AsyncFd::new(writer).unwrap();
+        let write = |pipe: &std::os::fd::OwnedFd| Ok(rustix::io::write(pipe, &[0; 4096])?);
+        while writer.try_io(Interest::Write, write).is_ok() {}
+        let task = create_task(async move { writer.io(Interest::Write, write).await.unwrap_err().kind() });
+        until_parked(1).await;
+        drop(reader);
+        assert_eq!(task.await.unwrap(), ErrorKind::BrokenPipe);
     });
 }
 
@@ -513,7 +565,9 @@ fn a_foreign_waker_that_panics_leaves_the_other_events() {
         let reactor = Reactor::current().unwrap();
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| reactor.wait(Some(0))));
         assert!(result.is_err());
-        reactor.wait(Some(0));
+        let begin = reactor.now();
+        reactor.wait(Some(10_000));
+        assert!(reactor.now().diff(begin) < 10_000, "it waits though it has woken others");
         assert_eq!(count.get(), 2);
     });
 }

@@ -66,6 +66,7 @@ fn a_connection_that_waits_is_registered_once_for_reading_alone() {
         });
         until_parked(1).await;
         assert_eq!((stats().registrations, attempts.get()), (1, 1));
+        Reactor::current().unwrap().wait(Some(0));
         for round in 1..=10 {
             theirs.write_all(b"question").unwrap();
             until(|| attempts.get() >= if EPOLL { 1 + round } else { 1 + 2 * round }).await;

@@ -59,7 +59,7 @@ async fn serve(host: &str, port: u16) -> io::Result<()> {
 
 /// Everybody who is here.
 #[derive(Default)]
-struct Room {
+pub(crate) struct Room {
     clients: RefCell<Vec<Rc<Client>>>,
 }
 
@@ -149,7 +149,7 @@ impl Client {
 }
 
 /// One client from coming to leaving.
-async fn visit(room: &Room, mut reader: TcpReader, mut writer: TcpWriter) {
+pub(crate) async fn visit(room: &Room, mut reader: TcpReader, mut writer: TcpWriter) {
     reader.set_limit(LONGEST_LINE);
     if writer.awritestr("* what is your name?\n").await.is_err() {
         return;
@@ -216,8 +216,10 @@ async fn write_to(client: &Client, writer: &mut TcpWriter) {
 
 /// Completes when one of the futures does.
 async fn first_of<const N: usize>(mut futures: [Pin<&mut dyn Future<Output = ()>>; N]) {
-    poll_fn(|cx| {
-        if futures.iter_mut().any(|future| future.as_mut().poll(cx).is_ready()) { Poll::Ready(()) } else { Poll::Pending }
-    })
+    poll_fn(
+        |cx| {
+            if futures.iter_mut().any(|future| future.as_mut().poll(cx).is_ready()) { Poll::Ready(()) } else { Poll::Pending }
+        },
+    )
     .await;
 }

@@ -2,7 +2,8 @@
 //!
 //! A connection that waits for bytes holds no buffer: [`ReadBuffer::spare`] takes one from a pool of this thread,
 //! and [`ReadBuffer::release`] gives it back as soon as it is empty again. The pool keeps at most [`POOLED`] buffers of
-//! [`BLOCK`] bytes; more than that go back to the allocator. A buffer that had to grow, for a long line, is
+//! [`BLOCK`] bytes, and the one that came back last in a place of its own, because it is mostly the next to go; more than
+//! that go back to the allocator. A buffer that had to grow, for a long line, is
 //! never pooled: a few long lines do not make the whole program hold large buffers for ever.
 //!
 //! ```text
@@ -11,39 +12,56 @@
 //!   │ consumed │ bytes()        │ spare()       │
 //! ```
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
 /// The size of a pooled buffer in bytes.
 pub(crate) const BLOCK: usize = 8 * 1024;
 
-/// How many buffers the pool of a thread keeps: 256 KiB in all.
+/// How many buffers the pool of a thread keeps, but for one: 256 KiB.
 const POOLED: usize = 32;
 
-thread_local! {
-    static POOL: RefCell<Vec<Box<[u8]>>> = const { RefCell::new(Vec::new()) };
+struct Pool {
+    last: Cell<Option<Box<[u8]>>>,
+    others: RefCell<Vec<Box<[u8]>>>,
 }
 
+thread_local! {
+    static POOL: Pool = const { Pool { last: Cell::new(None), others: RefCell::new(Vec::new()) } };
+}
+
+#[inline]
 fn take_block() -> Box<[u8]> {
     // The pool is gone while a thread ends: then blocks come from the allocator.
-    let pooled = POOL.try_with(|pool| pool.borrow_mut().pop()).ok().flatten();
-    pooled.unwrap_or_else(new_block)
+    let last = POOL.try_with(|pool| pool.last.take()).ok().flatten();
+    last.unwrap_or_else(take_other_block)
 }
 
 #[cold]
-fn new_block() -> Box<[u8]> {
-    vec![0; BLOCK].into_boxed_slice()
+fn take_other_block() -> Box<[u8]> {
+    let other = POOL.try_with(|pool| pool.others.borrow_mut().pop()).ok().flatten();
+    other.unwrap_or_else(|| vec![0; BLOCK].into_boxed_slice())
 }
 
+#[inline]
 fn give_back(block: Box<[u8]>) {
     if block.len() == BLOCK {
-        let _ = POOL.try_with(|pool| {
-            let mut pool = pool.borrow_mut();
-            if pool.len() < POOLED {
-                pool.push(block);
-            }
-        });
+        // The error stands for a thread that ends, as above.
+        let other = POOL.try_with(|pool| pool.last.replace(Some(block)));
+        if let Ok(Some(other)) = other {
+            give_back_other(other);
+        }
     }
+}
+
+#[cold]
+fn give_back_other(block: Box<[u8]>) {
+    let _ = POOL.try_with(|pool| {
+        let mut others = pool.others.borrow_mut();
+        if others.len() < POOLED {
+            others.push(block);
+        }
+    });
 }
 
 /// Bytes that were read and not yet consumed.
@@ -85,12 +103,13 @@ impl ReadBuffer {
     /// Room for more bytes, at least one. Grows the storage if it must, up to `limit` bytes, of which fewer are in use.
     pub(crate) fn spare(&mut self, limit: usize) -> &mut [u8] {
         debug_assert!(self.len() < limit);
-        if self.storage.is_empty() {
-            self.storage = take_block();
-        }
         if self.is_empty() {
+            if self.storage.is_empty() {
+                self.storage = take_block();
+            }
             self.start = 0;
             self.end = 0;
+            return &mut self.storage;
         }
         let room = self.storage.len() - self.end;
         // Moving is paid for by the bytes consumed since the last move, except when there is no room at all.
@@ -205,8 +224,10 @@ mod tests {
         }
         drop(many);
         POOL.with(|pool| {
-            assert_eq!(pool.borrow().len(), POOLED);
-            assert!(pool.borrow().iter().all(|block| block.len() == BLOCK));
+            let others = pool.others.borrow();
+            assert_eq!(others.len(), POOLED);
+            assert!(others.iter().all(|block| block.len() == BLOCK));
+            assert_eq!(pool.last.take().map(|block| block.len()), Some(BLOCK));
         });
     }
 

@@ -149,6 +149,9 @@ impl Transport for Duplex {
     }
 
     fn close_write(&self) -> Result<(), TryError> {
+        if self.incoming.borrow().broken {
+            return Err(closed_error().into());
+        }
         self.outgoing.borrow_mut().ended = true;
         let wakers = self.outgoing.borrow_mut().take_wakers();
         wakers.into_iter().for_each(wake);

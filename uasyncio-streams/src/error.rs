@@ -36,10 +36,9 @@ impl fmt::Display for ReadError {
             ReadError::Incomplete { partial } => {
                 write!(f, "the stream ended early, after {} bytes of what was asked for", partial.len())
             }
-            ReadError::LimitExceeded { limit } => write!(
-                f,
-                "more than {limit} bytes would have to be buffered; raise the limit, or skip with `skip_until`"
-            ),
+            ReadError::LimitExceeded { limit } => {
+                write!(f, "more than {limit} bytes would have to be buffered; raise the limit, or skip with `skip_until`")
+            }
             ReadError::Io(error) => error.fmt(f),
         }
     }

@@ -1,4 +1,49 @@
-//! Streams: what asyncio calls `StreamReader` and `StreamWriter`, with writes as asynchronous as reads.
+//! Streams: asyncio's `StreamReader` and `StreamWriter`, with writes as asynchronous as reads.
+//!
+//! [`open_connection`] and [`start_server`] speak TCP; [`duplex`] is a pipe in memory, for tests and simulated networks;
+//! and [`split`] makes streams of any [`Transport`] of your own. Reading is buffered, bounded and cancel-safe: a read
+//! that is dropped, by a timeout for example, loses no byte. Writing copies nothing and buffers nothing: it completes
+//! when every byte was accepted, so a slow peer slows its writer down and costs no memory.
+//!
+//! ```
+//! use uasyncio_streams::{TcpReader, TcpWriter, open_connection, start_server};
+//!
+//! async fn echo(mut reader: TcpReader, mut writer: TcpWriter) -> std::io::Result<()> {
+//!     loop {
+//!         let line = reader.readline().await?;
+//!         if line.is_empty() {
+//!             return Ok(());
+//!         }
+//!         writer.awrite(line).await?;
+//!     }
+//! }
+//!
+//! uasyncio_io::run(async {
+//!     let server = start_server(echo, "127.0.0.1", 0).await?;
+//!     let (mut reader, mut writer) = open_connection("127.0.0.1", server.local_addr().port()).await?;
+//!     writer.awritestr("hello\n").await?;
+//!     assert_eq!(reader.readline().await?, b"hello\n");
+//!     Ok::<_, std::io::Error>(())
+//! })?;
+//! # Ok::<_, std::io::Error>(())
+//! ```
+//!
+//! # Names
+//!
+//! | asyncio, uasyncio | here |
+//! |---|---|
+//! | `read(n)`, `readinto(buf)` | [`read`](StreamReader::read) |
+//! | `readexactly`, `readline`, `readuntil` | the same; they lend their result from the buffer, or append it with `_into` |
+//! | `IncompleteReadError`, `LimitOverrunError` | [`ReadError`] |
+//! | `awrite`, `awriteiter`, `awritestr`, `aclose`, `write_eof` | the same, and [`awritev`](StreamWriter::awritev) |
+//! | `get_extra_info("peername")`, `("sockname")`, `("socket")` | [`peer_addr`](TcpTransport::peer_addr), [`local_addr`](TcpTransport::local_addr), [`try_clone_std`](TcpTransport::try_clone_std) |
+//! | `open_connection`, `start_server`, `Server` | the same, and [`ServerOptions`] |
+//!
+//! # Features
+//!
+//! * `net` (on by default): TCP, over `uasyncio-io`.
+//! * `trace`: tasks that wait for a stream say so in `tasks()`.
+
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -27,7 +72,22 @@ pub use writer::StreamWriter;
 
 /// Makes the two halves of a stream over `transport`. The connection is closed when both are dropped, or by `aclose` on
 /// either.
+///
+/// ```
+/// use uasyncio_streams::{duplex, split};
+///
+/// let (near, far) = duplex(64);
+/// let (reader, writer) = split(near);
+/// assert!(reader.buffered().is_empty());
+/// assert_eq!(writer.written(), 0);
+/// # drop(far);
+/// ```
 pub fn split<T: Transport>(transport: T) -> (StreamReader<T>, StreamWriter<T>) {
     let transport = Rc::new(transport);
     (StreamReader::new(transport.clone()), StreamWriter::new(transport))
 }
+
+/// The examples of the read-me compile.
+#[cfg(all(doctest, feature = "net"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

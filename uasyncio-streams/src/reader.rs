@@ -9,7 +9,7 @@ use crate::buffer::ReadBuffer;
 use crate::error::ReadError;
 use crate::read::{AClose, FillBuf, FillMore, Read, ReadExactly, ReadInto, ReadLine, ReadUntil, SkipUntil};
 use crate::scan::find_delimiter;
-use crate::transport::{Transport, TryError};
+use crate::transport::{Direction, Transport, TryError};
 
 /// How many bytes [`StreamReader::readline`] and the like may buffer, unless told otherwise: 64 KiB, as in asyncio.
 pub const DEFAULT_LIMIT: usize = 64 * 1024;
@@ -87,6 +87,23 @@ impl<T: Transport> StreamReader<T> {
     /// Reads exactly `count` bytes and lends them. asyncio's `readexactly`.
     ///
     /// `readexactly(0)` completes without touching the transport.
+    ///
+    /// ```
+    /// # use uasyncio_streams::{duplex, split, ReadError};
+    /// # uasyncio_core::run(async {
+    /// let (near, far) = duplex(64);
+    /// let (mut reader, _writer) = split(near);
+    /// split(far).1.awrite(b"\x02hi!").await?; // and the far end is closed
+    ///
+    /// let length = reader.readexactly(1).await?[0].into();
+    /// assert_eq!(reader.readexactly(length).await?, b"hi");
+    /// match reader.readexactly(2).await {
+    ///     Err(ReadError::Incomplete { partial }) => assert_eq!(partial, b"!"),
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # Ok::<_, std::io::Error>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// [`ReadError::Incomplete`] with what there is when the stream ends first; [`ReadError::LimitExceeded`] at once,
@@ -180,18 +197,29 @@ impl<T: Transport> StreamReader<T> {
     /// # Cancel safety
     /// `target` is changed only on success, and no byte is lost when the future is dropped.
     #[track_caller]
-    pub fn readuntil_into<'a>(
-        &'a mut self,
-        delimiter: &'a [u8],
-        target: &'a mut Vec<u8>,
-    ) -> ReadInto<'a, ReadUntil<'a, T>> {
+    pub fn readuntil_into<'a>(&'a mut self, delimiter: &'a [u8], target: &'a mut Vec<u8>) -> ReadInto<'a, ReadUntil<'a, T>> {
         ReadInto { read: self.readuntil(delimiter), target }
     }
 
     /// Throws away everything up to and including `delimiter`, however much that is, in constant memory. `true` when
     /// the delimiter was found, `false` when the stream ended first.
     ///
-    /// The way on after [`ReadError::LimitExceeded`].
+    /// The way on after [`ReadError::LimitExceeded`]:
+    ///
+    /// ```
+    /// # use uasyncio_streams::{duplex, split, ReadError};
+    /// # uasyncio_core::run(async {
+    /// let (near, far) = duplex(64);
+    /// let (mut reader, _writer) = split(near);
+    /// split(far).1.awritestr("a line that is too long\nnext\n").await?;
+    ///
+    /// let line = reader.readline().limit(16).await;
+    /// assert!(matches!(line, Err(ReadError::LimitExceeded { limit: 16 })));
+    /// assert!(reader.skip_until(b"\n").await?);
+    /// assert_eq!(reader.readline().await?, b"next\n");
+    /// # Ok::<_, std::io::Error>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// The transport's error.
@@ -221,7 +249,26 @@ impl<T: Transport> StreamReader<T> {
     }
 
     /// Reads more bytes after those in [`buffered`](Self::buffered) and gives the number of new ones; 0 means that the stream
-    /// has ended. For parsers that look at the buffer in place.
+    /// has ended. For parsers that look at the buffer in place:
+    ///
+    /// ```
+    /// # use uasyncio_streams::{duplex, split};
+    /// # uasyncio_core::run(async {
+    /// let (near, far) = duplex(64);
+    /// let (mut reader, _writer) = split(near);
+    /// split(far).1.awrite(b"5:hello").await?;
+    ///
+    /// let colon = loop {
+    ///     match reader.buffered().iter().position(|&byte| byte == b':') {
+    ///         Some(position) => break position,
+    ///         None => assert!(reader.fill_more().await? > 0, "the end"),
+    ///     }
+    /// };
+    /// assert_eq!(&reader.buffered()[..colon], b"5");
+    /// reader.consume(colon + 1);
+    /// # Ok::<_, std::io::Error>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// [`ReadError::LimitExceeded`] when as many bytes as the reader's limit are buffered already;
@@ -278,7 +325,12 @@ impl<T: Transport> StreamReader<T> {
     pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<std::io::Result<usize>> {
         loop {
             ready!(budget::poll_proceed(cx));
-            let outcome = self.transport.try_read(self.buffer.spare(limit));
+            // A connection that surely has to wait does so without a buffer.
+            let outcome = if self.buffer.is_empty() && self.transport.is_blocked(Direction::Read) {
+                Err(TryError::Blocked(Direction::Read))
+            } else {
+                self.transport.try_read(self.buffer.spare(limit))
+            };
             match outcome {
                 Ok(count) if count > 0 => {
                     self.buffer.filled(count);

@@ -38,9 +38,7 @@ mod tests {
     use super::*;
 
     fn naive(haystack: &[u8], delimiter: &[u8], from: usize) -> Option<usize> {
-        (from..haystack.len())
-            .find(|&start| haystack[start..].starts_with(delimiter))
-            .map(|start| start + delimiter.len())
+        (from..haystack.len()).find(|&start| haystack[start..].starts_with(delimiter)).map(|start| start + delimiter.len())
     }
 
     #[test]

@@ -66,6 +66,48 @@ impl From<io::Error> for TryError {
 ///
 /// [`split`](crate::split) makes a reader and a writer of it. Dropping a transport closes it, so a connection ends
 /// when both of its halves are gone.
+///
+/// A wrapper that counts what is written:
+///
+/// ```
+/// use std::cell::Cell;
+/// use std::io;
+/// use std::task::{Context, Poll};
+/// use uasyncio_streams::{Direction, Transport, TryError, duplex, split};
+///
+/// struct Counted<T> {
+///     inner: T,
+///     writes: Cell<usize>,
+/// }
+///
+/// impl<T: Transport> Transport for Counted<T> {
+///     fn try_read(&self, buffer: &mut [u8]) -> Result<usize, TryError> {
+///         self.inner.try_read(buffer)
+///     }
+///     fn try_write(&self, data: &[u8]) -> Result<usize, TryError> {
+///         self.writes.set(self.writes.get() + 1);
+///         self.inner.try_write(data)
+///     }
+///     fn poll_ready(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<io::Result<()>> {
+///         self.inner.poll_ready(cx, direction)
+///     }
+///     fn close_write(&self) -> Result<(), TryError> {
+///         self.inner.close_write()
+///     }
+///     fn close(&self) {
+///         self.inner.close();
+///     }
+/// }
+///
+/// uasyncio_core::run(async {
+///     let (near, _far) = duplex(64);
+///     let (_reader, mut writer) = split(Counted { inner: near, writes: Cell::new(0) });
+///     writer.awritestr("hello").await?;
+///     assert_eq!(writer.transport().writes.get(), 1);
+///     Ok::<_, io::Error>(())
+/// })?;
+/// # Ok::<_, io::Error>(())
+/// ```
 pub trait Transport {
     /// Reads up to `buffer.len()` bytes. `Ok(0)` for a non-empty buffer means that the peer will send no more.
     fn try_read(&self, buffer: &mut [u8]) -> Result<usize, TryError>;
@@ -83,6 +125,13 @@ pub trait Transport {
             Some(slice) => self.try_write(slice),
             None => Ok(0),
         }
+    }
+
+    /// Whether an attempt in this direction would surely be answered with `Blocked(direction)`. The reader asks before it
+    /// takes a buffer. `false`, as it is unless overridden, means "perhaps not".
+    fn is_blocked(&self, direction: Direction) -> bool {
+        let _ = direction;
+        false
     }
 
     /// Completes when an attempt in this direction is worth making; it may complete too early, never too late.

@@ -57,22 +57,28 @@ fn poll_rest<T: Transport>(
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
 pub struct AWriteV<'a, T> {
-    pub(crate) writer: &'a mut StreamWriter<T>,
+    writer: &'a mut StreamWriter<T>,
     /// Those that are not completely written.
-    pub(crate) slices: &'a [IoSlice<'a>],
+    slices: &'a [IoSlice<'a>],
     /// How many bytes of the first of them were written.
-    pub(crate) offset: usize,
-    pub(crate) written: usize,
+    offset: usize,
+    written: usize,
+    total: usize,
 }
 
-impl<T> AWriteV<'_, T> {
+impl<'a, T> AWriteV<'a, T> {
+    pub(crate) fn new(writer: &'a mut StreamWriter<T>, slices: &'a [IoSlice<'a>]) -> Self {
+        let total = slices.iter().map(|slice| slice.len()).sum();
+        AWriteV { writer, slices, offset: 0, written: 0, total }
+    }
+
     /// How many bytes of the slices, taken as one sequence, were accepted so far.
     pub fn written(&self) -> usize {
         self.written
     }
 
+    /// Passes over bytes that were written, up to the first one that was not.
     fn advance(&mut self, mut count: usize) {
-        self.written += count;
         while let Some((first, rest)) = self.slices.split_first() {
             let left = first.len() - self.offset;
             if count < left {
@@ -91,20 +97,20 @@ impl<T: Transport> Future for AWriteV<'_, T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        // Passes over empty slices, so that what is left has a byte to write.
-        this.advance(0);
-        if this.slices.is_empty() && this.written == 0 {
+        if this.total == 0 {
             return budget::poll_proceed(cx).map(Ok);
         }
-        while let Some(first) = this.slices.first() {
-            // A slice that was cut is finished alone; the next operation is vectored again.
+        while this.written < this.total {
             let (slices, offset) = (this.slices, this.offset);
-            let count = if offset > 0 {
-                ready!(this.writer.poll_write(cx, |transport| transport.try_write(&first[offset..])))?
-            } else {
-                ready!(this.writer.poll_write(cx, |transport| transport.try_write_vectored(slices)))?
-            };
-            this.advance(count);
+            let count = ready!(this.writer.poll_write(cx, |transport| match offset {
+                0 => transport.try_write_vectored(slices),
+                // A slice that was cut is finished alone; the next operation is vectored again.
+                _ => transport.try_write(&slices[0][offset..]),
+            }))?;
+            this.written += count;
+            if this.written < this.total {
+                this.advance(count);
+            }
         }
         Poll::Ready(Ok(()))
     }

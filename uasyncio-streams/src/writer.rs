@@ -61,16 +61,39 @@ impl<T: Transport> StreamWriter<T> {
 
     /// Writes all of several slices in order, with one vectored operation while the transport accepts everything.
     ///
+    /// ```
+    /// # use std::io::IoSlice;
+    /// # use uasyncio_streams::{duplex, split};
+    /// # uasyncio_core::run(async {
+    /// let (near, far) = duplex(64);
+    /// let (_reader, mut writer) = split(near);
+    /// writer.awritev(&[IoSlice::new(b"head\n"), IoSlice::new(b"body")]).await?;
+    /// assert_eq!(split(far).0.readexactly(9).await?, b"head\nbody");
+    /// # Ok::<_, std::io::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// As for [`awrite`](Self::awrite).
     ///
     /// # Cancel safety
     /// As for [`awrite`](Self::awrite): a prefix of the slices, taken as one sequence, was accepted.
     pub fn awritev<'a>(&'a mut self, slices: &'a [IoSlice<'a>]) -> AWriteV<'a, T> {
-        AWriteV { writer: self, slices, offset: 0, written: 0 }
+        AWriteV::new(self, slices)
     }
 
     /// Writes each piece of an iterator in turn. uasyncio's `awriteiter`. Only one piece is held at a time.
+    ///
+    /// ```
+    /// # use uasyncio_streams::{duplex, split};
+    /// # uasyncio_core::run(async {
+    /// let (near, far) = duplex(64);
+    /// let (_reader, mut writer) = split(near);
+    /// writer.awriteiter((1..=3).map(|number| format!("{number}\n"))).await?;
+    /// assert_eq!(split(far).0.readexactly(6).await?, b"1\n2\n3\n");
+    /// # Ok::<_, std::io::Error>(())
+    /// # }).unwrap();
+    /// ```
     ///
     /// # Errors
     /// As for [`awrite`](Self::awrite); the iterator is not asked for more after an error.

@@ -181,7 +181,7 @@ fn awritev_is_one_operation_when_it_is_accepted_at_once() {
 fn the_futures_are_a_few_words() {
     const WORD: usize = size_of::<usize>();
     assert_eq!(size_of::<AWrite<'_, Duplex>>(), 4 * WORD);
-    assert_eq!(size_of::<AWriteV<'_, Duplex>>(), 5 * WORD);
+    assert_eq!(size_of::<AWriteV<'_, Duplex>>(), 6 * WORD);
     assert_eq!(size_of::<StreamWriter<Duplex>>(), WORD + size_of::<u64>());
 }
 

@@ -22,8 +22,8 @@ pub(crate) fn add(steps: &mut Steps) {
         });
     }
     for (name, line) in [
-        ("rustdoc: default features", "doc --workspace --no-deps"),
-        ("rustdoc: all features", "doc --workspace --no-deps --all-features --document-private-items"),
+        ("rustdoc: default features", "doc --keep-going --workspace --no-deps"),
+        ("rustdoc: all features", "doc --keep-going --workspace --no-deps --all-features"),
     ] {
         steps.step(name, |_| Cargo::new(line).variable("RUSTDOCFLAGS", "-D warnings").folder("rustdoc").run());
     }
@@ -36,16 +36,18 @@ pub(crate) fn add(steps: &mut Steps) {
 }
 
 fn clippy(steps: &mut Steps) {
-    let clippy = |line: &str| Cargo::new("clippy").arguments(line.split_whitespace()).arguments(["--", "-D", "warnings"]);
+    let clippy =
+        |line: &str| Cargo::new("clippy --keep-going").arguments(line.split_whitespace()).arguments(["--", "-D", "warnings"]);
     steps.step("clippy: workspace", |_| {
         toolchain::components(None, &["clippy"])?;
         clippy("--workspace --all-targets").run()
     });
     steps.step("clippy: all features", |_| clippy("--workspace --all-targets --all-features").run());
     steps.step("clippy: core with no features", |_| clippy("-p uasyncio-core --no-default-features").run());
-    for set in matrix::CORE_FEATURE_SETS {
-        steps.step(&format!("clippy: core with {}", set.name), |_| {
-            clippy(&format!("-p uasyncio-core --all-targets {}", set.options)).run()
+    for set in &matrix::FEATURE_SETS {
+        steps.step(&format!("clippy: {}", set.name), |_| {
+            let targets = if set.targets.is_empty() { "--all-targets" } else { set.targets };
+            clippy(&format!("{} {targets}", set.options)).run()
         });
     }
     for poller in matrix::OTHER_POLLERS {

@@ -197,7 +197,7 @@ impl Cargo {
     fn shown(&self) -> String {
         let mut shown = String::new();
         for (name, value) in &self.variables {
-            shown.push_str(&format!("{name}=\"{value}\" "));
+            shown.push_str(&format!("{name}='{value}' "));
         }
         shown.push_str("cargo ");
         if let Some(toolchain) = self.toolchain {

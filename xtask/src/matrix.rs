@@ -11,18 +11,26 @@ use crate::tidy;
 use crate::toolchain::{self, NIGHTLY};
 use crate::workspace;
 
-/// A set of features of `uasyncio-core`, as options of cargo.
+/// A set of features beside the default ones.
 pub(crate) struct FeatureSet {
     pub(crate) name: &'static str,
+    /// The package and the features, as options of cargo.
     pub(crate) options: &'static str,
+    /// The examples in the docs may use all of the default features, so without these only the other tests are built.
+    pub(crate) targets: &'static str,
 }
 
-/// Beside the default features.
-pub(crate) const CORE_FEATURE_SETS: [FeatureSet; 4] = [
-    FeatureSet { name: "alloc, virtual-time", options: "--no-default-features --features alloc,virtual-time" },
-    FeatureSet { name: "std, virtual-time", options: "--features virtual-time" },
-    FeatureSet { name: "std, trace", options: "--features trace" },
-    FeatureSet { name: "all features", options: "--all-features" },
+pub(crate) const FEATURE_SETS: [FeatureSet; 6] = [
+    FeatureSet {
+        name: "core with alloc, virtual-time",
+        options: "-p uasyncio-core --no-default-features --features alloc,virtual-time",
+        targets: "--lib --tests",
+    },
+    FeatureSet { name: "core with std, virtual-time", options: "-p uasyncio-core --features virtual-time", targets: "" },
+    FeatureSet { name: "core with std, trace", options: "-p uasyncio-core --features trace", targets: "" },
+    FeatureSet { name: "core with all features", options: "-p uasyncio-core --all-features", targets: "" },
+    FeatureSet { name: "streams without net", options: "-p uasyncio-streams --no-default-features", targets: "--lib --tests" },
+    FeatureSet { name: "streams with trace", options: "-p uasyncio-streams --features trace", targets: "" },
 ];
 
 /// Microcontrollers and the browser: core builds there without the standard library.
@@ -63,7 +71,7 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
         Err(error) => steps.step("test: every crate alone", |_| Err(error.into())),
     }
     steps.step("test: workspace", |tally| Cargo::new("test --no-fail-fast --workspace").test(tally));
-    core_features(steps);
+    features(steps);
     for poller in OTHER_POLLERS {
         steps.step(&format!("test: {poller} poller"), |tally| {
             let test = Cargo::new("test --no-fail-fast").arguments(WITH_POLLER.split_whitespace());
@@ -84,6 +92,7 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
             .variable("CARGO_PROFILE_RELEASE_LTO", "off")
             .variable("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
             .folder("loom")
+            .slow()
             .test(tally)
     });
     miri(steps, if full { 64 } else { 4 });
@@ -93,16 +102,16 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
     }
 }
 
-fn core_features(steps: &mut Steps) {
-    for set in &CORE_FEATURE_SETS {
-        steps.step(&format!("test: uasyncio-core with {}", set.name), |tally| {
-            let test = Cargo::new("test --no-fail-fast -p uasyncio-core");
-            test.arguments(set.options.split_whitespace()).test(tally)
+fn features(steps: &mut Steps) {
+    for set in &FEATURE_SETS {
+        steps.step(&format!("test: {}", set.name), |tally| {
+            let test = Cargo::new("test --no-fail-fast").arguments(set.options.split_whitespace());
+            test.arguments(set.targets.split_whitespace()).test(tally)
         });
     }
-    steps.step("check: uasyncio-core with no features", |_| Cargo::new("check -p uasyncio-core --no-default-features").run());
+    steps.step("check: core with no features", |_| Cargo::new("check -p uasyncio-core --no-default-features").run());
     for target in BARE_TARGETS {
-        steps.step(&format!("check: uasyncio-core on {target}"), |_| {
+        steps.step(&format!("check: core on {target}"), |_| {
             toolchain::target(target)?;
             for features in ["alloc", "alloc,virtual-time,trace"] {
                 let line = format!("check -p uasyncio-core --no-default-features --features {features} --target {target}");
@@ -136,7 +145,7 @@ fn miri(steps: &mut Steps, seeds: u32) {
     steps.step("miri", |tally| {
         toolchain::components(Some(NIGHTLY), &["miri", "rust-src"])?;
         let miri = |flags: &str| {
-            Cargo::new("miri test -p uasyncio-core --lib --tests --all-features")
+            Cargo::new("miri test --no-fail-fast -p uasyncio-core --lib --tests --all-features")
                 .toolchain(NIGHTLY)
                 .variable("MIRIFLAGS", format!("-Zmiri-strict-provenance {flags}"))
                 .slow()

@@ -1,7 +1,7 @@
 //! House rules that a compiler does not check.
 //!
 //! * Every source file opens with a `//!` comment and keeps to one idea: at most [`LONGEST`] lines.
-//! * Unsafe code stays where it is listed, and says why it is sound: see [`unsafe_code`](crate::unsafe_code).
+//! * Unsafe code stays where it is listed, and says why it is sound: see [`unsafe_code`].
 //! * No white space at the end of a line, no line end missing, no path of somebody's machine, no `#[ignore]` without a
 //!   reason, no package from anywhere but crates.io.
 //! * Every library crate holds the same licence files.

@@ -1,5 +1,6 @@
 //! One process for each measurement, so that no runtime sees what another left behind.
 
+use crate::report::Samples;
 use crate::runtimes::Runtime;
 use crate::{memory, sched, serve, timers};
 use std::io::Read;
@@ -17,11 +18,7 @@ pub struct Contender {
 
 impl Contender {
     pub const fn of<R: Runtime>(run: fn(&[String])) -> Contender {
-        Contender {
-            name: R::NAME,
-            unavailable: R::unavailable,
-            run,
-        }
+        Contender { name: R::NAME, unavailable: R::unavailable, run }
     }
 }
 
@@ -53,11 +50,7 @@ pub fn say(row: &str, value: f64) {
 
 /// The arguments that make this program a child.
 pub fn arguments(section: &str, name: &str, rest: &[&str]) -> Vec<String> {
-    ["child", section, name]
-        .iter()
-        .chain(rest)
-        .map(|word| (*word).to_owned())
-        .collect()
+    ["child", section, name].iter().chain(rest).map(|word| (*word).to_owned()).collect()
 }
 
 pub fn this_program() -> std::path::PathBuf {
@@ -67,9 +60,7 @@ pub fn this_program() -> std::path::PathBuf {
 /// Runs a child to its end and gives its figures.
 pub fn figures(section: &str, name: &str, rest: &[&str]) -> Result<Vec<(String, f64)>, String> {
     let mut command = Command::new(this_program());
-    command
-        .args(arguments(section, name, rest))
-        .stdout(Stdio::piped());
+    command.args(arguments(section, name, rest)).stdout(Stdio::piped());
     let mut child = command.spawn().map_err(|error| error.to_string())?;
     let start = Instant::now();
     let status = loop {
@@ -85,8 +76,7 @@ pub fn figures(section: &str, name: &str, rest: &[&str]) -> Result<Vec<(String, 
     };
     let mut output = String::new();
     if let Some(mut pipe) = child.stdout.take() {
-        pipe.read_to_string(&mut output)
-            .map_err(|error| error.to_string())?;
+        pipe.read_to_string(&mut output).map_err(|error| error.to_string())?;
     }
     if !status.success() {
         return Err(format!("the child ended with {status}"));
@@ -95,10 +85,7 @@ pub fn figures(section: &str, name: &str, rest: &[&str]) -> Result<Vec<(String, 
         let (row, value) = line.split_once('\t')?;
         Some((row.to_owned(), value.parse().ok()?))
     };
-    output
-        .lines()
-        .map(|line| parse(line).ok_or_else(|| format!("the child said {line:?}")))
-        .collect()
+    output.lines().map(|line| parse(line).ok_or_else(|| format!("the child said {line:?}"))).collect()
 }
 
 /// The contenders that can run here; says which cannot, and why.
@@ -114,13 +101,7 @@ pub fn present(roster: &'static [Contender]) -> Vec<&'static str> {
 }
 
 /// Runs every contender once a round, the order turned round each time.
-pub fn rounds(
-    section: &str,
-    names: &mut Vec<&'static str>,
-    count: usize,
-    rest: &[&str],
-) -> crate::report::Samples {
-    let mut samples = crate::report::Samples::default();
+pub fn rounds(section: &str, names: &mut Vec<&'static str>, count: usize, rest: &[&str], samples: &mut Samples) {
     for round in 0..count {
         let mut order = names.clone();
         if round % 2 == 1 {
@@ -128,9 +109,7 @@ pub fn rounds(
         }
         for name in order {
             match figures(section, name, rest) {
-                Ok(figures) => figures
-                    .iter()
-                    .for_each(|(row, value)| samples.add(name, row, *value)),
+                Ok(figures) => figures.iter().for_each(|(row, value)| samples.add(name, row, *value)),
                 Err(reason) => {
                     println!("{name}: SKIPPED, {reason}");
                     names.retain(|other| *other != name);
@@ -138,5 +117,4 @@ pub fn rounds(
             }
         }
     }
-    samples
 }

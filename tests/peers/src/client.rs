@@ -1,6 +1,6 @@
 //! The load: closed loops over loopback that check every byte that comes back.
 
-use crate::parser::DOCUMENT_RESPONSE;
+use crate::document::DOCUMENT_RESPONSE;
 use crate::serve::Server;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -25,11 +25,7 @@ pub fn echo_once(stream: &mut TcpStream) -> io::Result<()> {
 fn expect_message(stream: &mut TcpStream) -> io::Result<()> {
     let mut back = [0; MESSAGE.len()];
     stream.read_exact(&mut back)?;
-    if back == MESSAGE {
-        Ok(())
-    } else {
-        Err(wrong("the echo differs"))
-    }
+    if back == MESSAGE { Ok(()) } else { Err(wrong("the echo differs")) }
 }
 
 fn connect(server: &Server) -> io::Result<TcpStream> {
@@ -46,23 +42,27 @@ pub fn echo_alone(server: &Server, trips: usize) -> io::Result<()> {
         server.wait_until_asleep()?;
         echo_once(&mut stream)?;
     }
-    Ok(())
+    drop(stream);
+    server.wait_until_asleep()
 }
 
 /// Many connections; all messages of a batch are there before the server, which is frozen meanwhile, can see the first.
 pub fn echo_in_batches(server: &Server, connections: usize, batches: usize) -> io::Result<()> {
     let streams: io::Result<Vec<TcpStream>> = (0..connections).map(|_| connect(server)).collect();
     let mut streams = streams?;
-    streams.iter_mut().try_for_each(echo_once)?;
+    // One after another, so that what comes before the batches is the same in every run.
+    for stream in &mut streams {
+        server.wait_until_asleep()?;
+        echo_once(stream)?;
+    }
     for _ in 0..batches {
         server.wait_until_asleep()?;
         server.freeze()?;
-        streams
-            .iter_mut()
-            .try_for_each(|stream| stream.write_all(&MESSAGE))?;
+        streams.iter_mut().try_for_each(|stream| stream.write_all(&MESSAGE))?;
         server.thaw()?;
         streams.iter_mut().try_for_each(expect_message)?;
     }
+    drop(streams);
     server.wait_until_asleep()
 }
 
@@ -96,12 +96,11 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// What wrk sends.
     fn request(self) -> &'static [u8] {
         match self {
-            Mode::KeepAlive => b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8081\r\nUser-Agent: bench/1.0\r\nAccept: */*\r\n\r\n",
-            Mode::ConnectionEach => {
-                b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8081\r\nUser-Agent: bench/1.0\r\nAccept: */*\r\nConnection: close\r\n\r\n"
-            }
+            Mode::KeepAlive => b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8081\r\n\r\n",
+            Mode::ConnectionEach => b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8081\r\nConnection: close\r\n\r\n",
         }
     }
 }
@@ -123,13 +122,7 @@ struct Connection {
 impl Load {
     pub fn new(address: SocketAddr, mode: Mode, connections: usize) -> io::Result<Load> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        let mut load = Load {
-            address,
-            mode,
-            epoll,
-            connections: Vec::new(),
-            scratch: Vec::with_capacity(64 * 1024),
-        };
+        let mut load = Load { address, mode, epoll, connections: Vec::new(), scratch: Vec::with_capacity(64 * 1024) };
         for key in 0..connections {
             let connection = load.open(key)?;
             load.connections.push(connection);
@@ -140,50 +133,58 @@ impl Load {
     fn open(&self, key: usize) -> io::Result<Connection> {
         let stream = TcpStream::connect(self.address)?;
         stream.set_nonblocking(true)?;
-        epoll::add(
-            &self.epoll,
-            &stream,
-            EventData::new_u64(key as u64),
-            EventFlags::IN,
-        )?;
-        Ok(Connection {
-            stream,
-            received: 0,
-        })
+        epoll::add(&self.epoll, &stream, EventData::new_u64(key as u64), EventFlags::IN)?;
+        Ok(Connection { stream, received: 0 })
     }
 
     /// Makes this number of requests and waits for every byte of every response.
     pub fn run(&mut self, requests: usize) -> io::Result<()> {
-        let request = self.mode.request();
-        let (mut sent, mut done) = (0, 0);
-        for connection in self.connections.iter_mut().take(requests) {
-            connection.stream.write_all(request)?;
-            sent += 1;
+        let first = requests.min(self.connections.len());
+        for connection in &mut self.connections[..first] {
+            connection.stream.write_all(self.mode.request())?;
         }
+        self.finish(requests - first, first)
+    }
+
+    /// Reads the responses that are due and makes further requests instead of those that are done.
+    fn finish(&mut self, mut further: usize, mut due: usize) -> io::Result<()> {
         let mut events = Vec::with_capacity(self.connections.len());
-        while done < requests {
+        while due > 0 {
             events.clear();
-            let timeout = Timespec {
-                tv_sec: 10,
-                tv_nsec: 0,
-            };
+            let timeout = Timespec { tv_sec: 3, tv_nsec: 0 };
             if epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&timeout))? == 0 {
-                return Err(wrong("no answer for 10 seconds"));
+                return Err(wrong("no answer for 3 seconds"));
             }
             for event in &events {
                 let key = event.data.u64() as usize;
                 if !self.receive(key)? {
                     continue;
                 }
-                done += 1;
+                due -= 1;
                 if self.mode == Mode::ConnectionEach {
                     self.connections[key] = self.open(key)?;
                 }
-                if sent < requests {
-                    self.connections[key].stream.write_all(request)?;
-                    sent += 1;
+                if further > 0 {
+                    self.connections[key].stream.write_all(self.mode.request())?;
+                    further -= 1;
+                    due += 1;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Makes this number of batches of a request on every connection. All requests of a batch are there before the server, which is
+    /// frozen meanwhile, can see the first: each of its waits gives the same number of events in every run.
+    pub fn run_in_batches(&mut self, server: &Server, batches: usize) -> io::Result<()> {
+        for _ in 0..batches {
+            server.wait_until_asleep()?;
+            server.freeze()?;
+            for connection in &mut self.connections {
+                connection.stream.write_all(self.mode.request())?;
+            }
+            server.thaw()?;
+            self.finish(0, self.connections.len())?;
         }
         Ok(())
     }

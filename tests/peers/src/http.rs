@@ -15,26 +15,19 @@ const INSTRUCTIONS: &str = "instructions";
 const KEEP_ALIVE: &str = "keep-alive";
 const EACH: &str = "connection each";
 
-/// Instructions in user mode of a server process that answers this number of requests, start and end included.
-fn instructions(name: &str, requests: usize) -> Result<f64, String> {
+/// Instructions in user mode of a server process that answers this number of batches, start and end included.
+fn instructions(name: &str, batches: usize) -> Result<f64, String> {
     let file = std::env::temp_dir().join(format!("peers-callgrind-{}", process::id()));
     let log = format!("--log-file={}", file.to_string_lossy());
-    let wrapper = [
-        "valgrind",
-        "--tool=callgrind",
-        "--callgrind-out-file=/dev/null",
-        &log,
-    ];
+    let wrapper = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", &log];
     let server = Server::start(name, "http", &wrapper)?;
-    let run = || Load::new(server.address, Mode::KeepAlive, CONNECTIONS)?.run(requests);
+    let run = || Load::new(server.address, Mode::KeepAlive, CONNECTIONS)?.run_in_batches(&server, batches);
     let result = run().map_err(|error: std::io::Error| error.to_string());
     server.stop();
     let text = fs::read_to_string(&file).unwrap_or_default();
     let _ = fs::remove_file(&file);
     result?;
-    let collected = text
-        .lines()
-        .find_map(|line| line.split_once("Collected :")?.1.trim().parse().ok());
+    let collected = text.lines().find_map(|line| line.split_once("Collected :")?.1.trim().parse().ok());
     collected.ok_or_else(|| "callgrind said nothing".into())
 }
 
@@ -52,29 +45,17 @@ fn processor_time(server: &Server, load: &mut Load, requests: usize) -> Result<f
 }
 
 /// Runs each server in turn with the raw loop. The ratios go under the server's name, the raw loop's own times under its.
-fn compare(
-    names: &[&'static str],
-    mode: Mode,
-    row: &str,
-    requests: usize,
-    rounds: usize,
-    samples: &mut Samples,
-) {
+fn compare(names: &[&'static str], mode: Mode, row: &str, requests: usize, rounds: usize, samples: &mut Samples) {
     // The servers on one processor, the load on another.
     let places = Places::new();
     let start = |name: &'static str| {
         places.go_to(1);
         let server = Server::start(name, "http", &[])?;
-        let load =
-            Load::new(server.address, mode, CONNECTIONS).map_err(|error| error.to_string())?;
+        let load = Load::new(server.address, mode, CONNECTIONS).map_err(|error| error.to_string())?;
         Ok::<_, String>((server, load))
     };
-    let started = names
-        .iter()
-        .map(|name| start(name).map(|pair| (*name, pair)));
-    let mut running: Vec<_> = started
-        .filter_map(|result| result.map_err(|reason| println!("SKIPPED, {reason}")).ok())
-        .collect();
+    let started = names.iter().map(|name| start(name).map(|pair| (*name, pair)));
+    let mut running: Vec<_> = started.filter_map(|result| result.map_err(|reason| println!("SKIPPED, {reason}")).ok()).collect();
     places.go_to(0);
     for (name, (server, load)) in &mut running {
         if let Err(reason) = processor_time(server, load, requests / 10) {
@@ -132,49 +113,27 @@ impl Drop for Places {
 pub fn report(options: &Options) -> Report {
     let mut samples = Samples::default();
     let names = child::present(serve::ROSTER);
-    let (few, many) = options.either((200, 1_700), (100, 600));
+    let (few, many) = options.either((5, 55), (5, 25));
     for name in &names {
         let pair = instructions(name, few).and_then(|few| Ok((few, instructions(name, many)?)));
         match pair {
-            Ok((less, more)) => {
-                samples.add(name, INSTRUCTIONS, (more - less) / (many - few) as f64)
-            }
+            Ok((less, more)) => samples.add(name, INSTRUCTIONS, (more - less) / ((many - few) * CONNECTIONS) as f64),
             Err(reason) => println!("{name}, instructions: SKIPPED, {reason}"),
         }
     }
     let rounds = options.either(9, 3);
-    compare(
-        &names,
-        Mode::KeepAlive,
-        KEEP_ALIVE,
-        options.either(5_000, 2_000),
-        rounds,
-        &mut samples,
-    );
-    compare(
-        &names,
-        Mode::ConnectionEach,
-        EACH,
-        options.either(2_500, 1_000),
-        rounds,
-        &mut samples,
-    );
+    compare(&names, Mode::KeepAlive, KEEP_ALIVE, options.either(5_000, 2_000), rounds, &mut samples);
+    compare(&names, Mode::ConnectionEach, EACH, options.either(2_500, 1_000), rounds, &mut samples);
 
-    let header = [
-        "",
-        "instructions",
-        "to raw",
-        "to tokio",
-        "keep-alive us",
-        "to raw",
-        "connection each us",
-        "to raw",
-    ];
+    let header = ["", "instructions", "to raw", "to tokio", "keep-alive us", "to raw", "connection each us", "to raw"];
     let mut table = vec![header.map(str::to_owned).to_vec()];
     let tokio = TokioCurrentThread::NAME;
     for name in &names {
         let row = |row: &str| cell(samples.median(name, row));
-        let ratio = |row: &str| cell(samples.median(name, &format!("{row} ratio")));
+        let ratio = |row: &str| match *name {
+            RAW => cell(Some(1.0)),
+            _ => cell(samples.median(name, &format!("{row} ratio"))),
+        };
         table.push(vec![
             (*name).to_owned(),
             row(INSTRUCTIONS),
@@ -186,31 +145,13 @@ pub fn report(options: &Options) -> Report {
             ratio(EACH),
         ]);
     }
-    print_table(
-        "for each request: instructions in user mode; processor time, medians of pairs run in turn",
-        &table,
-    );
+    print_table("for each request: instructions in user mode; processor time, medians of pairs run in turn", &table);
     let mut report = Report::default();
     let ours = OURS[1];
-    report.target(
-        format!("{ours}, instructions to raw"),
-        samples.ratio(ours, RAW, INSTRUCTIONS),
-        1.5,
-        " x",
-    );
-    report.target(
-        format!("{ours}, instructions to tokio"),
-        samples.ratio(ours, tokio, INSTRUCTIONS),
-        0.5,
-        " x",
-    );
+    report.target(format!("{ours}, instructions to raw"), samples.ratio(ours, RAW, INSTRUCTIONS), 1.5, " x");
+    report.target(format!("{ours}, instructions to tokio"), samples.ratio(ours, tokio, INSTRUCTIONS), 0.5, " x");
     for row in [KEEP_ALIVE, EACH] {
-        report.target(
-            format!("{ours}, {row}, processor time to raw"),
-            samples.median(ours, &format!("{row} ratio")),
-            1.05,
-            " x",
-        );
+        report.target(format!("{ours}, {row}, processor time to raw"), samples.median(ours, &format!("{row} ratio")), 1.05, " x");
     }
     report
 }

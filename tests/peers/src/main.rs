@@ -2,16 +2,17 @@
 
 mod child;
 mod client;
+mod document;
 mod floor;
 mod heap;
 mod http;
 mod measure;
 mod memory;
-mod parser;
 mod report;
 mod runtimes;
 mod sched;
 mod serve;
+mod serve_ours;
 mod syscalls;
 mod timers;
 
@@ -41,17 +42,9 @@ fn main() -> ExitCode {
     if words.first().is_some_and(|word| word == "child") {
         return child::main(&words[1..]);
     }
-    let (flags, sections): (Vec<_>, Vec<_>) = words
-        .iter()
-        .map(String::as_str)
-        .partition(|word| word.starts_with("--"));
-    let options = Options {
-        quick: flags.contains(&"--quick"),
-        million: flags.contains(&"--million"),
-    };
-    let known = flags
-        .iter()
-        .all(|flag| ["--quick", "--million"].contains(flag));
+    let (flags, sections): (Vec<_>, Vec<_>) = words.iter().map(String::as_str).partition(|word| word.starts_with("--"));
+    let options = Options { quick: flags.contains(&"--quick"), million: flags.contains(&"--million") };
+    let known = flags.iter().all(|flag| ["--quick", "--million"].contains(flag));
     let report = match sections[..] {
         ["sched"] if known => sched::report(&options),
         ["timers"] if known => timers::report(&options),
@@ -63,9 +56,5 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    if report.conclude() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if report.conclude() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -1,10 +1,10 @@
 //! Clocks, medians, and tasks that measure.
 
 use crate::runtimes::Runtime;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 pub fn median(values: &[f64]) -> f64 {
@@ -60,6 +60,50 @@ pub fn yield_now() -> impl Future<Output = ()> {
         cx.waker().wake_by_ref();
         Poll::Pending
     })
+}
+
+/// Counts events down and wakes the one task that waits for the last. (Yielding until then would not do: on monoio a task that
+/// wakes itself lets no other run.)
+pub struct Countdown {
+    left: Cell<usize>,
+    waker: Cell<Option<Waker>>,
+}
+
+impl Countdown {
+    pub const fn new(count: usize) -> Countdown {
+        Countdown { left: Cell::new(count), waker: Cell::new(None) }
+    }
+
+    pub fn restart(&self, count: usize) {
+        self.left.set(count);
+    }
+
+    pub fn left(&self) -> usize {
+        self.left.get()
+    }
+
+    /// One event; true if it was the last.
+    pub fn one_less(&self) -> bool {
+        let left = self.left.get() - 1;
+        self.left.set(left);
+        if left == 0
+            && let Some(waker) = self.waker.take()
+        {
+            waker.wake();
+        }
+        left == 0
+    }
+
+    /// Ready once none is left.
+    pub fn wait(&self) -> impl Future<Output = ()> {
+        poll_fn(|cx| {
+            if self.left.get() == 0 {
+                return Poll::Ready(());
+            }
+            self.waker.set(Some(cx.waker().clone()));
+            Poll::Pending
+        })
+    }
 }
 
 /// Small, fast, the same in every run (xorshift).

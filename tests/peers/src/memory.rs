@@ -4,23 +4,26 @@ use crate::Options;
 use crate::child::{self, Contender, say};
 use crate::client::echo_once;
 use crate::heap;
-use crate::measure::yield_now;
+use crate::measure::{Countdown, yield_now};
 use crate::report::{Report, Samples, cell, print_table};
 use crate::runtimes::*;
 use crate::serve::{self, Server};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::net::{TcpListener, TcpStream};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 pub const ROSTER: &[Contender] = &[
     Contender::of::<Floor>(run_with_timers::<Floor>),
+    Contender::of::<UasyncioCore>(run_with_timers::<UasyncioCore>),
+    Contender::of::<UasyncioIo>(run_ours),
     Contender::of::<TokioCurrentThread>(run_with_sockets::<TokioCurrentThread>),
     Contender::of::<TokioLocalSet>(run_with_timers::<TokioLocalSet>),
     Contender::of::<Smol>(run_with_sockets::<Smol>),
+    Contender::of::<CompioExecutor>(run::<CompioExecutor>),
     Contender::of::<Compio<IoUring>>(run_with_sockets::<Compio<IoUring>>),
     Contender::of::<Compio<Polling>>(run_with_sockets::<Compio<Polling>>),
     Contender::of::<Monoio<Uring>>(run_with_sockets::<Monoio<Uring>>),
@@ -39,99 +42,110 @@ const ROWS: [&str; 7] = [DETACHED, JOINABLE, ASLEEP, IDLE, FULL, CONNECTION, THR
 
 const TASKS: usize = 10_000;
 
-fn run<R: Runtime>(_: &[String]) {
+/// Each row has a process of its own: what a runtime keeps for later would be missing from the next row.
+fn run<R: Runtime>(arguments: &[String]) {
     heap::start_counting();
-    let before = heap::live();
-    say(
-        IDLE,
-        R::block_on(async move {
-            yield_now().await;
-            (heap::live() - before) as f64
-        }),
-    );
-    say(
-        DETACHED,
-        R::block_on(per_task(1, || R::detach(Idle::new()))),
-    );
-    let mut handles = Vec::with_capacity(TASKS);
-    say(
-        JOINABLE,
-        R::block_on(per_task(1, move || handles.push(R::spawn(Idle::new())))),
-    );
+    match arguments[0].as_str() {
+        IDLE => {
+            let before = heap::live();
+            let bytes = R::block_on(async move {
+                yield_now().await;
+                heap::live() - before
+            });
+            say(IDLE, bytes as f64);
+        }
+        DETACHED => say(DETACHED, R::block_on(per_task(|| R::detach(Idle(0)))) - IDLE_FUTURE),
+        JOINABLE => {
+            let mut handles = Vec::with_capacity(TASKS);
+            let bytes = R::block_on(per_task(move || handles.push(R::spawn(Idle(0)))));
+            say(JOINABLE, bytes - IDLE_FUTURE);
+        }
+        _ => {}
+    }
 }
 
 fn run_with_timers<R: Timers>(arguments: &[String]) {
-    run::<R>(arguments);
-    say(
-        ASLEEP,
-        R::block_on(per_task(0, || {
-            R::detach(async {
-                POLLED.set(POLLED.get() + 1);
-                R::sleep(Duration::from_secs(3600)).await;
-            })
-        })),
-    );
+    if arguments[0] != ASLEEP {
+        return run::<R>(arguments);
+    }
+    heap::start_counting();
+    let task = || {
+        R::detach(async {
+            UNPOLLED.with(Countdown::one_less);
+            R::sleep(Duration::from_secs(3600)).await;
+        });
+    };
+    say(ASLEEP, R::block_on(per_task(task)));
 }
 
 fn run_with_sockets<R: Net + Timers>(arguments: &[String]) {
-    // First, for a reactor that is one for the whole process.
+    if arguments[0] != FULL {
+        return run_with_timers::<R>(arguments);
+    }
+    say_full::<R>(async {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.set_nonblocking(true).expect("a socket takes it");
+        let listener = R::listen(listener).expect("the runtime takes a socket");
+        R::detach(async move { drop(R::accept(&listener).await) });
+    });
+}
+
+fn run_ours(arguments: &[String]) {
+    if arguments[0] != FULL {
+        return run_with_timers::<UasyncioIo>(arguments);
+    }
+    say_full::<UasyncioIo>(async {
+        let server = uasyncio_streams::start_server(|_, _| async {}, "127.0.0.1", 0).await;
+        UasyncioIo::detach(async { drop(server.expect("a free port").wait_closed().await) });
+    });
+}
+
+/// What a loop holds that has slept and has a task that waits for a connection.
+fn say_full<R: Timers>(listen: impl Future<Output = ()> + 'static) {
     heap::start_counting();
     let before = heap::live();
-    say(
-        FULL,
-        R::block_on(async move {
-            R::sleep(Duration::from_millis(1)).await;
-            let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-            listener.set_nonblocking(true).expect("a socket takes it");
-            let listener = R::listen(listener).expect("the runtime takes a socket");
-            let mut accept = pin!(R::accept(&listener));
-            poll_fn(|cx| {
-                assert!(accept.as_mut().poll(cx).is_pending());
-                Poll::Ready(())
-            })
-            .await;
-            (heap::live() - before) as f64
-        }),
-    );
-    run_with_timers::<R>(arguments);
+    let bytes = R::block_on(async move {
+        listen.await;
+        R::sleep(Duration::from_millis(5)).await;
+        heap::live() - before
+    });
+    say(FULL, bytes as f64);
 }
 
-thread_local!(static POLLED: Cell<usize> = const { Cell::new(0) });
-
-/// One byte that waits for ever.
-struct Idle {
-    polled: bool,
+thread_local! {
+    static UNPOLLED: Countdown = const { Countdown::new(0) };
+    /// The wakers of the idle tasks: a task that nobody can wake would be freed by some runtimes.
+    static WAKERS: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
 }
 
-impl Idle {
-    fn new() -> Idle {
-        Idle { polled: false }
-    }
-}
+/// Waits for ever. It has a byte, since boxes of nothing are special.
+struct Idle(#[allow(dead_code)] u8);
+
+const IDLE_FUTURE: f64 = size_of::<Idle>() as f64;
 
 impl Future for Idle {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<()> {
-        if !std::mem::replace(&mut self.polled, true) {
-            POLLED.set(POLLED.get() + 1);
-        }
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        WAKERS.with_borrow_mut(|wakers| wakers.push(cx.waker().clone()));
+        UNPOLLED.with(Countdown::one_less);
         Poll::Pending
     }
 }
 
-/// The heap bytes of each of many tasks that were polled and wait, less `future` bytes each.
-async fn per_task(future: usize, mut start: impl FnMut()) -> f64 {
+/// The heap bytes of each of many tasks that were polled and wait.
+async fn per_task(mut start: impl FnMut()) -> f64 {
     yield_now().await;
-    POLLED.set(0);
+    WAKERS.with_borrow_mut(|wakers| wakers.reserve_exact(TASKS));
+    UNPOLLED.with(|unpolled| unpolled.restart(TASKS));
     let before = heap::live();
     for _ in 0..TASKS {
         start();
     }
-    while POLLED.get() < TASKS {
-        yield_now().await;
-    }
-    (heap::live() - before) as f64 / TASKS as f64 - future as f64
+    poll_fn(|cx| UNPOLLED.with(|unpolled| pin!(unpolled.wait()).poll(cx))).await;
+    let bytes = heap::live() - before;
+    WAKERS.take();
+    bytes as f64 / TASKS as f64
 }
 
 /// Opens idle connections to an echo server and looks at its process from outside.
@@ -151,11 +165,7 @@ fn idle_connections(name: &str, count: usize, samples: &mut Samples) -> Result<(
         connections.push(open().map_err(text)?);
     }
     let after = server.anonymous_memory().map_err(text)?;
-    samples.add(
-        name,
-        CONNECTION,
-        (after as f64 - before as f64) / count as f64,
-    );
+    samples.add(name, CONNECTION, (after as f64 - before as f64) / count as f64);
     samples.add(name, THREADS, server.threads().map_err(text)? as f64);
     Ok(())
 }
@@ -163,14 +173,8 @@ fn idle_connections(name: &str, count: usize, samples: &mut Samples) -> Result<(
 /// Lets this process and its children have `count` descriptors, or as many as may be.
 fn raise_descriptor_limit(count: u64) -> u64 {
     let limit = getrlimit(Resource::Nofile);
-    let wish = Rlimit {
-        current: Some(count),
-        maximum: limit.maximum.map(|maximum| maximum.max(count)),
-    };
-    let modest = Rlimit {
-        current: limit.maximum.map(|maximum| maximum.min(count)),
-        maximum: limit.maximum,
-    };
+    let wish = Rlimit { current: Some(count), maximum: limit.maximum.map(|maximum| maximum.max(count)) };
+    let modest = Rlimit { current: limit.maximum.map(|maximum| maximum.min(count)), maximum: limit.maximum };
     if setrlimit(Resource::Nofile, wish).is_err() {
         let _ = setrlimit(Resource::Nofile, modest);
     }
@@ -179,7 +183,10 @@ fn raise_descriptor_limit(count: u64) -> u64 {
 
 pub fn report(options: &Options) -> Report {
     let mut names = child::present(ROSTER);
-    let mut samples = child::rounds("memory", &mut names, 1, &[]);
+    let mut samples = Samples::default();
+    for row in [IDLE, DETACHED, JOINABLE, ASLEEP, FULL] {
+        child::rounds("memory", &mut names, 1, &[row], &mut samples);
+    }
     let wanted = options.either(10_000, 2_000);
     let allowed = raise_descriptor_limit(wanted + 500);
     let count = wanted.min(allowed.saturating_sub(100)) as usize;
@@ -192,67 +199,25 @@ pub fn report(options: &Options) -> Report {
         }
     }
     names.insert(0, serve::RAW);
-    let mut table = vec![
-        std::iter::once("")
-            .chain(ROWS)
-            .map(str::to_owned)
-            .collect::<Vec<_>>(),
-    ];
+    let mut table = vec![std::iter::once("").chain(ROWS).map(str::to_owned).collect::<Vec<_>>()];
     for name in &names {
         let figures = ROWS.iter().map(|row| cell(samples.median(name, row)));
         table.push(std::iter::once((*name).to_owned()).chain(figures).collect());
     }
     print_table(
-        &format!(
-            "bytes (tasks: beyond a future of 1 byte; asleep: everything; {count} connections: user memory each)"
-        ),
+        &format!("bytes (tasks: beyond a future of 1 byte; asleep: everything; {count} connections: user memory each)"),
         &table,
     );
     let mut report = Report::default();
     for ours in OURS {
-        report.target(
-            format!("{ours}, {DETACHED}"),
-            samples.median(ours, DETACHED),
-            32.0,
-            " B",
-        );
-        report.target(
-            format!("{ours}, {JOINABLE}"),
-            samples.median(ours, JOINABLE),
-            52.0,
-            " B",
-        );
-        report.target(
-            format!("{ours}, {ASLEEP}"),
-            samples.median(ours, ASLEEP),
-            112.0,
-            " B",
-        );
+        report.target(format!("{ours}, {DETACHED}"), samples.median(ours, DETACHED), 32.0, " B");
+        report.target(format!("{ours}, {JOINABLE}"), samples.median(ours, JOINABLE), 52.0, " B");
+        report.target(format!("{ours}, {ASLEEP}"), samples.median(ours, ASLEEP), 112.0, " B");
     }
     let [core, io] = OURS;
-    report.target(
-        format!("{core}, {IDLE}"),
-        samples.median(core, IDLE),
-        2048.0,
-        " B",
-    );
-    report.target(
-        format!("{io}, {FULL}"),
-        samples.median(io, FULL),
-        8192.0,
-        " B",
-    );
-    report.target(
-        format!("{io}, {CONNECTION}"),
-        samples.median(io, CONNECTION),
-        1024.0,
-        " B",
-    );
-    report.target(
-        format!("{io}, {THREADS} of the server"),
-        samples.median(io, THREADS),
-        1.0,
-        "",
-    );
+    report.target(format!("{core}, {IDLE}"), samples.median(core, IDLE), 2048.0, " B");
+    report.target(format!("{io}, {FULL}"), samples.median(io, FULL), 8192.0, " B");
+    report.target(format!("{io}, {CONNECTION}"), samples.median(io, CONNECTION), 1024.0, " B");
+    report.target(format!("{io}, {THREADS} of the server"), samples.median(io, THREADS), 1.0, "");
     report
 }

@@ -9,16 +9,11 @@ pub struct Samples(BTreeMap<(String, String), Vec<f64>>);
 
 impl Samples {
     pub fn add(&mut self, contender: &str, row: &str, value: f64) {
-        self.0
-            .entry((contender.into(), row.into()))
-            .or_default()
-            .push(value);
+        self.0.entry((contender.into(), row.into())).or_default().push(value);
     }
 
     fn get(&self, contender: &str, row: &str) -> Option<&[f64]> {
-        self.0
-            .get(&(contender.into(), row.into()))
-            .map(Vec::as_slice)
+        self.0.get(&(contender.into(), row.into())).map(Vec::as_slice)
     }
 
     pub fn median(&self, contender: &str, row: &str) -> Option<f64> {
@@ -53,10 +48,7 @@ impl Report {
             Some(value) => (&mut self.missed, number(value)),
             None => (&mut self.missed, "not measured".into()),
         };
-        list.push(format!(
-            "{what}: {shown}{unit} (at most {}{unit})",
-            number(limit)
-        ));
+        list.push(format!("{what}: {shown}{unit} (at most {}{unit})", number(limit)));
     }
 
     /// Prints the targets; true if all are met.
@@ -90,13 +82,7 @@ pub fn cell(value: Option<f64>) -> String {
 /// Prints rows under a header, the first column to the left, the others to the right.
 pub fn print_table(title: &str, rows: &[Vec<String>]) {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
-    };
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
     println!("\n{title}");
     for (index, row) in rows.iter().enumerate() {
@@ -109,10 +95,7 @@ pub fn print_table(title: &str, rows: &[Vec<String>]) {
         }
         println!("{}", line.trim_end());
         if index == 0 {
-            println!(
-                "  {}",
-                "-".repeat(widths.iter().sum::<usize>() + 2 * (columns - 1))
-            );
+            println!("  {}", "-".repeat(widths.iter().sum::<usize>() + 2 * (columns - 1)));
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The servers, each in a process of its own, and the handle by which a section drives one.
 
 use crate::child::{self, Contender};
+use crate::document::{DOCUMENT_RESPONSE, parse};
 use crate::floor::raw_loop;
-use crate::parser::{self, DOCUMENT_RESPONSE};
 use crate::runtimes::*;
+use crate::serve_ours;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -16,11 +17,8 @@ use std::{fs, thread};
 pub const RAW: &str = "raw epoll loop";
 
 pub const ROSTER: &[Contender] = &[
-    Contender {
-        name: RAW,
-        unavailable: || None,
-        run: raw,
-    },
+    Contender { name: RAW, unavailable: || None, run: raw },
+    Contender { name: OURS[1], unavailable: UasyncioIo::unavailable, run: |arguments| serve_ours::run(&arguments[0], tell) },
     Contender::of::<TokioCurrentThread>(run::<TokioCurrentThread>),
     Contender::of::<Smol>(run::<Smol>),
     Contender::of::<Compio<IoUring>>(run::<Compio<IoUring>>),
@@ -38,10 +36,14 @@ const HTTP_BUFFER: usize = 2048;
 fn listen() -> TcpListener {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.set_nonblocking(true).expect("a socket takes it");
-    let port = listener.local_addr().expect("it is bound").port();
+    tell(listener.local_addr().expect("it is bound").port());
+    listener
+}
+
+/// Tells the parent where the server listens.
+fn tell(port: u16) {
     println!("{port} {}", std::process::id());
     io::stdout().flush().expect("the parent listens");
-    listener
 }
 
 fn raw(arguments: &[String]) {
@@ -90,11 +92,12 @@ async fn once<R: Net>(mut stream: R::Stream) -> io::Result<()> {
 async fn http<R: Net>(mut stream: R::Stream) -> io::Result<()> {
     let mut buffer = Vec::with_capacity(HTTP_BUFFER);
     loop {
-        match parser::parse(&buffer) {
+        match parse(&buffer) {
             Ok(Some(request)) => {
-                buffer.drain(..request.length);
+                let (head, keep_alive) = (request.head, request.keep_alive);
+                buffer.drain(..head);
                 R::write_static(&mut stream, DOCUMENT_RESPONSE).await?;
-                if !request.keep_alive {
+                if !keep_alive {
                     return Ok(());
                 }
             }
@@ -129,11 +132,7 @@ impl Server {
             }
         };
         command.args(child::arguments("serve", name, &[service]));
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(text)?;
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(text)?;
         let mut line = String::new();
         if let Some(pipe) = child.stdout.take() {
             BufReader::new(pipe).read_line(&mut line).map_err(text)?;
@@ -147,17 +146,16 @@ impl Server {
             let _ = child.wait();
             return Err(format!("the server said {line:?}"));
         };
-        Ok(Server {
-            child,
-            pid,
-            address: SocketAddr::from(([127, 0, 0, 1], port)),
-        })
+        Ok(Server { child, pid, address: SocketAddr::from(([127, 0, 0, 1], port)) })
     }
 
     /// Ends the server and waits for its wrapper to write what it has to say.
     pub fn stop(mut self) {
         let _ = kill_process(self.pid, Signal::TERM);
-        let _ = self.child.wait();
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(3) && matches!(self.child.try_wait(), Ok(None)) {
+            thread::sleep(Duration::from_millis(2));
+        }
     }
 
     fn file(&self, rest: &str) -> io::Result<String> {
@@ -167,9 +165,7 @@ impl Server {
     /// One text for each thread.
     fn of_threads(&self, file: &str) -> io::Result<Vec<String>> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.pid.as_raw_nonzero()))?;
-        tasks
-            .map(|task| fs::read_to_string(task?.path().join(file)))
-            .collect()
+        tasks.map(|task| fs::read_to_string(task?.path().join(file))).collect()
     }
 
     pub fn threads(&self) -> io::Result<usize> {
@@ -178,24 +174,16 @@ impl Server {
 
     /// Nanoseconds on a processor, of all threads. Exact only while they sleep.
     pub fn processor_time(&self) -> io::Result<u64> {
-        let first = |text: &String| {
-            text.split_whitespace()
-                .next()
-                .and_then(|word| word.parse::<u64>().ok())
-        };
+        let first = |text: &String| text.split_whitespace().next().and_then(|word| word.parse::<u64>().ok());
         Ok(self.of_threads("schedstat")?.iter().filter_map(first).sum())
     }
 
     /// The bytes of anonymous memory that are resident.
     pub fn anonymous_memory(&self) -> io::Result<u64> {
         let status = self.file("status")?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("RssAnon:"));
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
         let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-        kilobytes
-            .map(|kilobytes| kilobytes * 1024)
-            .ok_or_else(|| io::ErrorKind::InvalidData.into())
+        kilobytes.map(|kilobytes| kilobytes * 1024).ok_or_else(|| io::ErrorKind::InvalidData.into())
     }
 
     /// Waits until every thread is in one of the states, in three looks one after another.
@@ -205,19 +193,11 @@ impl Server {
         while seen < 3 {
             let stats = self.of_threads("stat")?;
             // The state follows the name, which stands in brackets.
-            let state = |stat: &String| {
-                stat.rsplit_once(") ")
-                    .and_then(|(_, rest)| rest.chars().next())
-            };
-            let there = stats
-                .iter()
-                .all(|stat| state(stat).is_some_and(|state| states.contains(&state)));
+            let state = |stat: &String| stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+            let there = stats.iter().all(|stat| state(stat).is_some_and(|state| states.contains(&state)));
             seen = if there { seen + 1 } else { 0 };
             if start.elapsed() > Duration::from_secs(5) {
-                return Err(io::Error::new(
-                    io::ErrorKind::TimedOut,
-                    "the server does not come to rest",
-                ));
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "the server does not come to rest"));
             }
             thread::yield_now();
         }

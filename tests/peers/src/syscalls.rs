@@ -27,14 +27,7 @@ struct Row {
 }
 
 const ROWS: [Row; 3] = [
-    Row {
-        name: ALONE,
-        service: "echo",
-        load: echo_alone,
-        operations: 1,
-        full: 600,
-        quick: 200,
-    },
+    Row { name: ALONE, service: "echo", load: echo_alone, operations: 1, full: 600, quick: 200 },
     Row {
         name: BATCHED,
         service: "echo",
@@ -57,34 +50,19 @@ const ROWS: [Row; 3] = [
 type Calls = BTreeMap<String, f64>;
 
 /// Calls that wait. Freezing a process ends its wait with an error, which is the benchmark's doing: those are not counted.
-const WAITS: [&str; 6] = [
-    "epoll_wait",
-    "epoll_pwait",
-    "epoll_pwait2",
-    "poll",
-    "ppoll",
-    "io_uring_enter",
-];
+const WAITS: [&str; 6] = ["epoll_wait", "epoll_pwait", "epoll_pwait2", "poll", "ppoll", "io_uring_enter"];
 
 fn count(name: &str, row: &Row, units: usize) -> Result<Calls, String> {
     let file = std::env::temp_dir().join(format!("peers-strace-{}", process::id()));
     let path = file.to_string_lossy().into_owned();
-    let server = Server::start(
-        name,
-        row.service,
-        &["strace", "-f", "-c", "-U", "name,calls,errors", "-o", &path],
-    )?;
+    let server = Server::start(name, row.service, &["strace", "-f", "-c", "-U", "name,calls,errors", "-o", &path])?;
     let result = (row.load)(&server, units).map_err(|error| format!("{}: {error}", row.name));
     server.stop();
     let summary = fs::read_to_string(&file).unwrap_or_default();
     let _ = fs::remove_file(&file);
     result?;
     let calls: Calls = summary.lines().filter_map(parse_line).collect();
-    if calls.is_empty() {
-        Err("strace said nothing".into())
-    } else {
-        Ok(calls)
-    }
+    if calls.is_empty() { Err("strace said nothing".into()) } else { Ok(calls) }
 }
 
 /// A line of the summary: the name, the calls and perhaps the errors.
@@ -92,15 +70,8 @@ fn parse_line(line: &str) -> Option<(String, f64)> {
     let mut words = line.split_whitespace();
     let name = words.next()?;
     let calls: f64 = words.next()?.parse().ok()?;
-    let errors: f64 = words
-        .next()
-        .and_then(|word| word.parse().ok())
-        .unwrap_or(0.0);
-    let counted = if WAITS.contains(&name) {
-        calls - errors
-    } else {
-        calls
-    };
+    let errors: f64 = words.next().and_then(|word| word.parse().ok()).unwrap_or(0.0);
+    let counted = if WAITS.contains(&name) { calls - errors } else { calls };
     (name != "total").then(|| (name.to_owned(), counted))
 }
 
@@ -127,25 +98,14 @@ pub fn report(options: &Options) -> Report {
             match measure(name, row, options) {
                 Ok(calls) => {
                     samples.add(name, row.name, calls.values().sum());
-                    let list: Vec<String> = calls
-                        .iter()
-                        .map(|(call, count)| format!("{call} {}", number(*count)))
-                        .collect();
-                    details.push(vec![
-                        format!("{name}, {}", row.name),
-                        format!(" {}", list.join(", ")),
-                    ]);
+                    let list: Vec<String> = calls.iter().map(|(call, count)| format!("{call} {}", number(*count))).collect();
+                    details.push(vec![format!("{name}, {}", row.name), format!(" {}", list.join(", "))]);
                 }
                 Err(reason) => println!("{name}, {}: SKIPPED, {reason}", row.name),
             }
         }
     }
-    let mut table = vec![
-        std::iter::once("")
-            .chain(ROWS.iter().map(|row| row.name))
-            .map(str::to_owned)
-            .collect::<Vec<_>>(),
-    ];
+    let mut table = vec![std::iter::once("").chain(ROWS.iter().map(|row| row.name)).map(str::to_owned).collect::<Vec<_>>()];
     for name in &names {
         let figures = ROWS.iter().map(|row| cell(samples.median(name, row.name)));
         table.push(std::iter::once((*name).to_owned()).chain(figures).collect());
@@ -157,24 +117,9 @@ pub fn report(options: &Options) -> Report {
     }
     let mut report = Report::default();
     let ours = OURS[1];
-    report.target(
-        format!("{ours}, {ALONE}"),
-        samples.median(ours, ALONE),
-        3.0,
-        "",
-    );
-    report.target(
-        format!("{ours}, {BATCHED}"),
-        samples.median(ours, BATCHED),
-        2.06,
-        "",
-    );
+    report.target(format!("{ours}, {ALONE}"), samples.median(ours, ALONE), 3.0, "");
+    report.target(format!("{ours}, {BATCHED}"), samples.median(ours, BATCHED), 2.06, "");
     let raw = samples.median(RAW, SHORT).unwrap_or(4.0);
-    report.target(
-        format!("{ours}, {SHORT}, beside the raw loop"),
-        samples.median(ours, SHORT),
-        raw,
-        "",
-    );
+    report.target(format!("{ours}, {SHORT}, beside the raw loop"), samples.median(ours, SHORT), raw, "");
     report
 }

@@ -2,19 +2,20 @@
 
 use crate::Options;
 use crate::child::{self, Contender, say};
-use crate::measure::{Random, in_task, median, repeat, yield_now};
+use crate::measure::{Countdown, Random, in_task, median, repeat, yield_now};
 use crate::report::{Report, Samples};
 use crate::runtimes::*;
 use rustix::time::{ClockId, clock_gettime};
-use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 pub const ROSTER: &[Contender] = &[
     Contender::of::<Floor>(run::<Floor>),
+    Contender::of::<UasyncioCore>(run::<UasyncioCore>),
+    Contender::of::<UasyncioIo>(run::<UasyncioIo>),
     Contender::of::<TokioCurrentThread>(run::<TokioCurrentThread>),
     Contender::of::<TokioLocalSet>(run::<TokioLocalSet>),
     Contender::of::<Smol>(run::<Smol>),
@@ -41,10 +42,7 @@ fn run<R: Timers>(arguments: &[String]) {
         say(insert, insert_time);
         say(reset, reset_time);
     }
-    say(
-        TIMEOUT,
-        in_task::<R, _>(repeat(time, 2_000, async || timeouts::<R>(2_000).await)),
-    );
+    say(TIMEOUT, in_task::<R, _>(repeat(time, 2_000, async || timeouts::<R>(2_000).await)));
     say(EXPIRE, in_task::<R, _>(expire::<R>(100_000)));
 }
 
@@ -52,10 +50,7 @@ type Slot<S> = Pin<Box<Option<S>>>;
 
 /// Polls the timers in this order, a hundred for each poll of the task (tokio gives way after 128 operations), and gives the
 /// time inside.
-async fn touch<S>(
-    slots: &mut [Slot<S>],
-    mut each: impl FnMut(&mut Slot<S>, &mut Context<'_>),
-) -> Duration {
+async fn touch<S>(slots: &mut [Slot<S>], mut each: impl FnMut(&mut Slot<S>, &mut Context<'_>)) -> Duration {
     let mut total = Duration::ZERO;
     for chunk in slots.chunks_mut(100) {
         yield_now().await;
@@ -71,10 +66,7 @@ async fn touch<S>(
 }
 
 fn poll_pending<S: Future>(slot: &mut Slot<S>, cx: &mut Context<'_>) {
-    let pending = slot
-        .as_mut()
-        .as_pin_mut()
-        .is_some_and(|sleep| sleep.poll(cx).is_pending());
+    let pending = slot.as_mut().as_pin_mut().is_some_and(|sleep| sleep.poll(cx).is_pending());
     assert!(pending, "no timer is due yet");
 }
 
@@ -91,9 +83,7 @@ async fn insert_and_reset<R: Timers>(time: Duration, count: usize) -> (f64, f64)
     while start.elapsed() < time || inserts.len() < 2 {
         random.shuffle(&mut slots);
         for slot in &mut slots {
-            slot.set(Some(R::sleep(Duration::from_millis(
-                10_000 + random.below(3_600_000),
-            ))));
+            slot.set(Some(R::sleep(Duration::from_millis(10_000 + random.below(3_600_000)))));
         }
         let insert = touch(&mut slots, poll_pending).await;
         random.shuffle(&mut slots);
@@ -110,11 +100,7 @@ async fn insert_and_reset<R: Timers>(time: Duration, count: usize) -> (f64, f64)
     while start.elapsed() < time || resets.len() < 2 {
         random.shuffle(&mut slots);
         let reset = touch(&mut slots, |slot, cx| {
-            if !slot
-                .as_mut()
-                .as_pin_mut()
-                .is_some_and(|sleep| sleep.renew(TIMEOUT))
-            {
+            if !slot.as_mut().as_pin_mut().is_some_and(|sleep| sleep.renew(TIMEOUT)) {
                 slot.set(Some(R::sleep(TIMEOUT)));
             }
             poll_pending(slot, cx);
@@ -141,97 +127,48 @@ async fn timeouts<R: Timers>(count: usize) {
 
 /// `count` tasks asleep, all due: the processor time of all threads until all have run to their end.
 async fn expire<R: Timers>(count: usize) -> f64 {
-    #[derive(Default)]
-    struct State {
-        asleep: Cell<usize>,
-        awake: Cell<usize>,
-        end: Cell<Option<Waker>>,
-    }
-
-    let state = Rc::new(State::default());
+    let counts = Rc::new((Countdown::new(count), Countdown::new(count)));
+    let (asleep, awake) = &*counts;
     let mut random = Random::new();
     for _ in 0..count {
-        let state = state.clone();
+        let counts = counts.clone();
         let time = Duration::from_millis(700 + random.below(100));
         R::detach(async move {
-            state.asleep.set(state.asleep.get() + 1);
+            counts.0.one_less();
             R::sleep(time).await;
-            state.awake.set(state.awake.get() + 1);
-            if state.awake.get() == count
-                && let Some(waker) = state.end.take()
-            {
-                waker.wake();
-            }
+            counts.1.one_less();
         });
     }
-    while state.asleep.get() < count {
-        yield_now().await;
-    }
-    assert_eq!(state.awake.get(), 0, "all sleep before the first is due");
+    asleep.wait().await;
+    assert_eq!(awake.left(), count, "all sleep before the first is due");
     let cpu = || {
         let time = clock_gettime(ClockId::ProcessCPUTime);
         time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
     };
     let begin = cpu();
     std::thread::sleep(Duration::from_millis(810));
-    poll_fn(|cx| {
-        state.end.set(Some(cx.waker().clone()));
-        if state.awake.get() == count {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    })
-    .await;
+    awake.wait().await;
     (cpu() - begin) / count as f64
-}
-
-fn best_peer(samples: &Samples, names: &[&str], row: &str) -> Option<f64> {
-    crate::sched::best_peer(samples, names, row)
 }
 
 pub fn report(options: &Options) -> Report {
     let mut names = child::present(ROSTER);
     let largest = if options.million { "1000000" } else { "100000" };
     let count = options.either(5, 2);
-    let samples = child::rounds(
-        "timers",
-        &mut names,
-        count,
-        &[options.either("60", "30"), largest],
-    );
-    let mut rows: Vec<&str> = SIZES
-        .into_iter()
-        .flat_map(|(_, insert, reset)| [insert, reset])
-        .collect();
+    let mut samples = Samples::default();
+    child::rounds("timers", &mut names, count, &[options.either("60", "30"), largest], &mut samples);
+    let mut rows: Vec<&str> = SIZES.into_iter().flat_map(|(_, insert, reset)| [insert, reset]).collect();
     rows.truncate(if options.million { 6 } else { 4 });
     rows.extend([TIMEOUT, EXPIRE]);
     let mut report = Report::default();
-    crate::sched::print_rows(
-        "ns per timer: median of rounds (minimum; to the floor; to the best peer)",
-        &samples,
-        &names,
-        &rows,
-    );
+    crate::sched::print_rows("ns per timer: median of rounds (minimum; to the floor; to the best peer)", &samples, &names, &rows);
     for row in rows {
         for ours in OURS {
-            let to_best = samples
-                .median(ours, row)
-                .zip(best_peer(&samples, &names, row))
-                .map(|(ours, best)| ours / best);
-            report.target(
-                format!("{ours}, {row}, to the best peer"),
-                to_best,
-                1.0,
-                " x",
-            );
+            let to_best =
+                samples.median(ours, row).zip(crate::sched::best_peer(&samples, &names, row)).map(|(ours, best)| ours / best);
+            report.target(format!("{ours}, {row}, to the best peer"), to_best, 1.0, " x");
         }
-        report.target(
-            format!("{}, {row}, to the floor", OURS[0]),
-            samples.ratio(OURS[0], Floor::NAME, row),
-            1.3,
-            " x",
-        );
+        report.target(format!("{}, {row}, to the floor", OURS[0]), samples.ratio(OURS[0], Floor::NAME, row), 1.3, " x");
     }
     report
 }

@@ -40,6 +40,7 @@ impl Poller for Epoll {
     type Events = Events;
 
     const REPORTS_READ_CLOSED: bool = true;
+    const HAS_ONE_SHOT: bool = false;
 
     fn new() -> io::Result<Epoll> {
         let descriptor = epoll::create(epoll::CreateFlags::CLOEXEC)?;
@@ -123,16 +124,21 @@ fn flags(interests: Interests, trigger: Trigger) -> EventFlags {
 /// What was reported. An error or a hang-up makes both directions ready: the next operation tells which it is.
 #[inline]
 fn readiness(flags: EventFlags) -> Readiness {
-    const BOTH: EventFlags = EventFlags::HUP.union(EventFlags::ERR);
+    if flags == EventFlags::IN {
+        return Readiness(Readiness::READ); // The usual one.
+    }
     let mut readiness = 0;
-    if flags.intersects(EventFlags::IN.union(EventFlags::RDHUP).union(BOTH)) {
+    if flags.contains(EventFlags::IN) {
         readiness |= Readiness::READ;
     }
-    if flags.intersects(EventFlags::OUT.union(BOTH)) {
+    if flags.contains(EventFlags::OUT) {
         readiness |= Readiness::WRITE;
     }
-    if flags.intersects(EventFlags::RDHUP.union(BOTH)) {
-        readiness |= Readiness::READ_CLOSED;
+    if flags.intersects(EventFlags::RDHUP.union(EventFlags::HUP).union(EventFlags::ERR)) {
+        readiness |= Readiness::READ | Readiness::READ_CLOSED;
+        if flags.intersects(EventFlags::HUP.union(EventFlags::ERR)) {
+            readiness |= Readiness::WRITE;
+        }
     }
     Readiness(readiness)
 }

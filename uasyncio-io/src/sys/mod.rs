@@ -52,6 +52,9 @@ pub(crate) trait Poller: Sized {
     /// Whether an event says that the peer closed its side. Only then a short read proves that nothing is left.
     const REPORTS_READ_CLOSED: bool;
 
+    /// Whether [`trigger`](Poller::trigger) ever gives [`Trigger::OneShot`].
+    const HAS_ONE_SHOT: bool;
+
     /// Opens the poller.
     fn new() -> io::Result<Self>;
 
@@ -144,6 +147,12 @@ impl Key {
         self.0 & Self::INDEX_MASK
     }
 
+    /// Whether this is a key of that generation of its place.
+    #[inline]
+    pub(crate) fn is_of(self, generation: u32) -> bool {
+        (self.0 >> Self::INDEX_BITS) as u32 == generation & Self::GENERATION_MASK
+    }
+
     #[inline]
     pub(crate) fn from_usize(number: usize) -> Key {
         Key(number)
@@ -165,6 +174,7 @@ mod tests {
         for (index, generation) in [(0, 0), (0, u32::MAX), (7, 1), (last, 0), (last, u32::MAX)] {
             let key = Key::new(index, generation);
             assert_eq!(key.index(), index as usize);
+            assert!(key.is_of(generation) && !key.is_of(generation.wrapping_add(1)));
             assert_eq!(key, Key::from_usize(key.to_usize()));
             assert_ne!(key.to_usize(), usize::MAX);
             assert_ne!(key, Key::new(index, generation.wrapping_add(1)));

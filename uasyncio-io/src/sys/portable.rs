@@ -40,6 +40,7 @@ impl Poller for Portable {
     type Events = Events;
 
     const REPORTS_READ_CLOSED: bool = false;
+    const HAS_ONE_SHOT: bool = true;
 
     fn new() -> io::Result<Portable> {
         let poller = Arc::new(polling::Poller::new()?);

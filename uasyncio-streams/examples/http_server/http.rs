@@ -33,6 +33,9 @@ pub(crate) struct Request<'a> {
 /// # Errors
 /// The status code to answer with, after which the connection cannot be used any more.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Request<'_>>, u16> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
     let mut headers = [const { MaybeUninit::<Header<'_>>::uninit() }; MOST_HEADERS];
     let mut request = httparse::Request::new(&mut []);
     let head = match request.parse_with_uninit_headers(bytes, &mut headers) {
@@ -104,5 +107,8 @@ fn path_of(target: &str) -> &str {
         Some(rest) => rest.find('/').map_or("/", |start| &rest[start..]),
         None => target,
     };
-    path.split('?').next().unwrap_or(path)
+    match path.bytes().position(|byte| byte == b'?') {
+        Some(query) => &path[..query],
+        None => path,
+    }
 }

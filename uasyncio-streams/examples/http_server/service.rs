@@ -55,13 +55,19 @@ pub(crate) async fn serve<T: Transport>(
     loop {
         match http::parse(reader.buffered()) {
             Ok(Some(request)) => {
-                let Request { keep_alive, head, body, .. } = request;
-                answer(document, &request, writer).await?;
-                reader.consume(head);
-                if body > 0 && discard(reader, body).await? < body {
-                    return Ok(());
+                let answer = answer_to(&request);
+                let Request { keep_alive, body, .. } = request;
+                // First this, so that a client that reads slowly holds no read buffer.
+                reader.consume(request.head);
+                match answer {
+                    Answer::Document { with_body } => {
+                        let head = if keep_alive { &document.head_keep_alive } else { &document.head_close };
+                        let body = if with_body { &document.body[..] } else { &[] };
+                        writer.awritev(&[IoSlice::new(head), IoSlice::new(body)]).await?;
+                    }
+                    Answer::Refusal { status, with_body } => refuse(status, keep_alive, with_body, writer).await?,
                 }
-                if !keep_alive {
+                if (body > 0 && discard(reader, body).await? < body) || !keep_alive {
                     return Ok(());
                 }
             }
@@ -81,24 +87,21 @@ pub(crate) async fn serve<T: Transport>(
     }
 }
 
-async fn answer<T: Transport>(
-    document: &Document,
-    request: &Request<'_>,
-    writer: &mut StreamWriter<T>,
-) -> std::io::Result<()> {
-    let with_body = request.method != "HEAD";
-    if !matches!(request.method, "GET" | "HEAD") {
-        return refuse(405, request.keep_alive, with_body, writer).await;
-    }
-    if request.path != "/" {
-        return refuse(404, request.keep_alive, with_body, writer).await;
-    }
-    let head = if request.keep_alive { &document.head_keep_alive } else { &document.head_close };
-    let body = if with_body { &document.body[..] } else { &[] };
-    writer.awritev(&[IoSlice::new(head), IoSlice::new(body)]).await
+enum Answer {
+    Document { with_body: bool },
+    Refusal { status: u16, with_body: bool },
 }
 
-/// An answer that is not the document.
+fn answer_to(request: &Request<'_>) -> Answer {
+    let with_body = request.method != "HEAD";
+    match (request.method, request.path) {
+        ("GET" | "HEAD", "/") => Answer::Document { with_body },
+        ("GET" | "HEAD", _) => Answer::Refusal { status: 404, with_body },
+        _ => Answer::Refusal { status: 405, with_body },
+    }
+}
+
+/// Sends an answer that is not the document.
 async fn refuse<T: Transport>(
     status: u16,
     keep_alive: bool,

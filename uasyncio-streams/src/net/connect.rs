@@ -60,8 +60,7 @@ pub(crate) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>
         ThreadError::Refused(error) => error,
         panicked => io::Error::other(panicked.to_string()),
     })?;
-    let addresses =
-        addresses.map_err(|error| io::Error::new(error.kind(), format!("cannot look up {host:?}: {error}")))?;
+    let addresses = addresses.map_err(|error| io::Error::new(error.kind(), format!("cannot look up {host:?}: {error}")))?;
     if addresses.is_empty() {
         return Err(io::Error::new(io::ErrorKind::NotFound, format!("{host:?} has no address")));
     }

@@ -9,9 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
-use uasyncio_core::{
-    Exception, ExceptionContext, Panic, Task, create_task, get_event_loop, report, spawn, trace,
-};
+use uasyncio_core::{Exception, ExceptionContext, Panic, Task, create_task, get_event_loop, report, spawn, trace};
 use uasyncio_io::{AsyncFd, Interest};
 
 use super::accept::{Listener, accept_loop};

@@ -143,6 +143,12 @@ impl Transport for TcpTransport {
     }
 
     #[inline]
+    fn is_blocked(&self, direction: Direction) -> bool {
+        // The operation is not even begun when the reactor knows that it would block.
+        matches!(&*self.socket.borrow(), Some(socket) if socket.try_io(interest_of(direction), |_| Ok(())).is_err())
+    }
+
+    #[inline]
     fn poll_ready(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<io::Result<()>> {
         match &*self.socket.borrow() {
             Some(socket) => socket.poll_ready(cx, interest_of(direction)),

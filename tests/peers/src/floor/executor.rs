@@ -7,6 +7,7 @@
 //! Invariants:
 //! * OWN: the `Cell` fields of a slot or home, and the `wheel`, are touched only on the home's thread inside its `block_on`
 //!   (`HERE` holds the home's address only then and there).
+//! * TASK: a slot's `task` is touched by `run`, which never runs inside itself, and by `spawn`, on slots that have none.
 //! * PIN: a `TaskCell` lives in an `Rc` and its future is never moved out, only dropped in place.
 
 use super::wheel::{Key, Wheel};
@@ -44,9 +45,9 @@ struct Home {
 
 struct Slot {
     home: &'static Home,
+    /// The next in the queue or in the free list, itself for the last one, nothing outside both.
     next: Cell<Option<&'static Slot>>,
-    queued: Cell<bool>,
-    task: Cell<Option<Rc<dyn Runnable>>>,
+    task: UnsafeCell<Option<Rc<dyn Runnable>>>,
     mailed: AtomicBool,
 }
 
@@ -65,9 +66,10 @@ impl Home {
     }
 
     fn push(&self, slot: &'static Slot) {
-        if slot.queued.replace(true) {
+        if slot.next.get().is_some() {
             return;
         }
+        slot.next.set(Some(slot));
         match self.last.replace(Some(slot)) {
             Some(last) => last.next.set(Some(slot)),
             None => self.first.set(Some(slot)),
@@ -76,46 +78,49 @@ impl Home {
 
     fn pop(&self) -> Option<&'static Slot> {
         let slot = self.first.get()?;
-        let next = slot.next.take();
+        let next = slot.next.take().filter(|next| !ptr::eq(*next, slot));
         self.first.set(next);
         if next.is_none() {
             self.last.set(None);
         }
-        slot.queued.set(false);
         Some(slot)
     }
 
     fn spawn(&'static self, task: Rc<dyn Runnable>) {
         let slot = match self.free.take() {
             Some(slot) => {
-                self.free.set(slot.next.take());
+                self.free.set(slot.next.take().filter(|next| !ptr::eq(*next, slot)));
                 slot
             }
             None => Box::leak(Box::new(Slot {
                 home: self,
                 next: Cell::new(None),
-                queued: Cell::new(false),
-                task: Cell::new(None),
+                task: UnsafeCell::new(None),
                 mailed: AtomicBool::new(false),
             })),
         };
-        slot.task.set(Some(task));
+        // SAFETY: OWN; TASK: the slot has none, and so no poll of one is on the stack.
+        unsafe { *slot.task.get() = Some(task) };
         self.push(slot);
     }
 
     fn run(&'static self, slot: &'static Slot) {
-        let Some(task) = slot.task.take() else { return };
-        // SAFETY: the data is a leaked slot, as the table wants it.
-        let waker = unsafe { Waker::from_raw(raw_waker(slot)) };
-        self.clock.set(None);
-        if task.poll(&mut Context::from_waker(&waker)) {
-            drop(task);
-            // A slot that is still queued is left out for good: it runs empty once more, and that is all.
-            if !slot.queued.get() {
-                slot.next.set(self.free.replace(Some(slot)));
+        // SAFETY: OWN; TASK.
+        let task = unsafe { &mut *slot.task.get() };
+        let done = task.as_ref().is_none_or(|task| {
+            // SAFETY: the data is a leaked slot, as the table wants it.
+            let waker = unsafe { Waker::from_raw(raw_waker(slot)) };
+            self.clock.set(None);
+            task.poll(&mut Context::from_waker(&waker))
+        });
+        if done {
+            let finished = task.take();
+            // A slot that is queued again comes here once more.
+            if slot.next.get().is_none() {
+                slot.next.set(Some(self.free.get().unwrap_or(slot)));
+                self.free.set(Some(slot));
             }
-        } else {
-            slot.task.set(Some(task));
+            drop(finished);
         }
     }
 
@@ -133,10 +138,7 @@ impl Home {
 
     /// Milliseconds since the start, rounded down; read at most once per poll of a task.
     fn now(&self) -> u32 {
-        let now = self
-            .clock
-            .get()
-            .unwrap_or_else(|| self.start.elapsed().as_millis() as u32);
+        let now = self.clock.get().unwrap_or_else(|| self.start.elapsed().as_millis() as u32);
         self.clock.set(Some(now));
         now
     }
@@ -182,10 +184,7 @@ unsafe fn wake(slot: *const ()) {
     if ptr::eq(HERE.get(), home) {
         home.push(slot);
     } else if !slot.mailed.swap(true, Ordering::AcqRel) {
-        home.mail
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(slot);
+        home.mail.lock().unwrap_or_else(PoisonError::into_inner).push(slot);
         home.has_mail.store(true, Ordering::SeqCst);
         if home.asleep.swap(false, Ordering::SeqCst) {
             home.thread.unpark();
@@ -206,7 +205,7 @@ struct TaskCell<F: Future> {
 
 impl<F: Future> Runnable for TaskCell<F> {
     fn poll(&self, cx: &mut Context<'_>) -> bool {
-        // SAFETY: `run` takes the task out of its slot before a poll, so no second poll runs inside; PIN.
+        // SAFETY: `run` never runs inside itself, so no second poll does; PIN.
         let mut future = unsafe { Pin::new_unchecked(&mut *self.future.get()) };
         let Some(running) = future.as_mut().as_pin_mut() else {
             return true;
@@ -241,11 +240,7 @@ impl<F: Future> Future for Handle<F> {
 }
 
 fn spawn<F: Future + 'static>(future: F) -> Handle<F> {
-    let task = Rc::new(TaskCell {
-        future: UnsafeCell::new(Some(future)),
-        output: Cell::new(None),
-        joiner: Cell::new(None),
-    });
+    let task = Rc::new(TaskCell { future: UnsafeCell::new(Some(future)), output: Cell::new(None), joiner: Cell::new(None) });
     Home::here().spawn(task.clone());
     Handle(task)
 }

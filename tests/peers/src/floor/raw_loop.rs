@@ -1,7 +1,7 @@
 //! An epoll loop by hand, level-triggered: a connection whose request is there when it is accepted is answered before it is
 //! registered, a message costs a wait, a read and a write.
 
-use crate::parser::{DOCUMENT_RESPONSE, parse};
+use crate::document::{DOCUMENT_RESPONSE, parse};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::fd::{AsRawFd, OwnedFd};
@@ -34,21 +34,13 @@ pub struct Http;
 
 impl Service for Echo {
     fn answer(bytes: &[u8]) -> Answer<'_> {
-        Answer {
-            used: bytes.len(),
-            reply: bytes,
-            then: Then::GoOn,
-        }
+        Answer { used: bytes.len(), reply: bytes, then: Then::GoOn }
     }
 }
 
 impl Service for Once {
     fn answer(bytes: &[u8]) -> Answer<'_> {
-        Answer {
-            used: bytes.len(),
-            reply: bytes,
-            then: Then::Close,
-        }
+        Answer { used: bytes.len(), reply: bytes, then: Then::Close }
     }
 }
 
@@ -56,27 +48,11 @@ impl Service for Http {
     fn answer(bytes: &[u8]) -> Answer<'_> {
         match parse(bytes) {
             Ok(Some(request)) => {
-                let then = if request.keep_alive {
-                    Then::GoOn
-                } else {
-                    Then::Close
-                };
-                Answer {
-                    used: request.length,
-                    reply: DOCUMENT_RESPONSE,
-                    then,
-                }
+                let then = if request.keep_alive { Then::GoOn } else { Then::Close };
+                Answer { used: request.head, reply: DOCUMENT_RESPONSE, then }
             }
-            Ok(None) => Answer {
-                used: 0,
-                reply: &[],
-                then: Then::GoOn,
-            },
-            Err(_) => Answer {
-                used: 0,
-                reply: &[],
-                then: Then::Close,
-            },
+            Ok(None) => Answer { used: 0, reply: &[], then: Then::GoOn },
+            Err(_) => Answer { used: 0, reply: &[], then: Then::Close },
         }
     }
 }
@@ -102,17 +78,8 @@ struct Loop {
 
 pub fn run<S: Service>(listener: TcpListener) -> io::Result<()> {
     let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-    epoll::add(
-        &epoll,
-        &listener,
-        EventData::new_u64(LISTENER),
-        EventFlags::IN,
-    )?;
-    let mut this = Loop {
-        epoll,
-        connections: Vec::new(),
-        scratch: Vec::with_capacity(4096),
-    };
+    epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
+    let mut this = Loop { epoll, connections: Vec::new(), scratch: Vec::with_capacity(4096) };
     let mut events = Vec::with_capacity(256);
     loop {
         events.clear();
@@ -156,12 +123,7 @@ impl Loop {
     fn keep(&mut self, mut connection: Connection) -> io::Result<()> {
         let key = connection.socket.as_raw_fd() as usize;
         connection.wants_write = !connection.output.is_empty();
-        epoll::add(
-            &self.epoll,
-            &connection.socket,
-            EventData::new_u64(key as u64),
-            connection.interest(),
-        )?;
+        epoll::add(&self.epoll, &connection.socket, EventData::new_u64(key as u64), connection.interest())?;
         if self.connections.len() <= key {
             self.connections.resize_with(key + 1, || None);
         }
@@ -173,22 +135,13 @@ impl Loop {
         let Some(connection) = &mut self.connections[key] else {
             return Ok(());
         };
-        let open = if connection.output.is_empty() {
-            connection.serve::<S>(&mut self.scratch)
-        } else {
-            connection.flush()
-        };
+        let open = if connection.output.is_empty() { connection.serve::<S>(&mut self.scratch) } else { connection.flush() };
         if !open {
             // The last descriptor of the socket: closing takes it out of epoll too.
             self.connections[key] = None;
         } else if connection.wants_write == connection.output.is_empty() {
             connection.wants_write = !connection.wants_write;
-            epoll::modify(
-                &self.epoll,
-                &connection.socket,
-                EventData::new_u64(key as u64),
-                connection.interest(),
-            )?;
+            epoll::modify(&self.epoll, &connection.socket, EventData::new_u64(key as u64), connection.interest())?;
         }
         Ok(())
     }
@@ -196,11 +149,7 @@ impl Loop {
 
 impl Connection {
     fn interest(&self) -> EventFlags {
-        if self.wants_write {
-            EventFlags::OUT
-        } else {
-            EventFlags::IN
-        }
+        if self.wants_write { EventFlags::OUT } else { EventFlags::IN }
     }
 
     /// Reads once and answers what is whole; false when the connection is over.

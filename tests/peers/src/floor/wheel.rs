@@ -31,20 +31,8 @@ pub struct Wheel {
 
 impl Wheel {
     pub fn new() -> Wheel {
-        let head = |slot| Node {
-            next: slot as u32,
-            previous: slot as u32,
-            deadline: 0,
-            slot: slot as u16,
-            waker: None,
-        };
-        Wheel {
-            now: 0,
-            armed: 0,
-            occupied: [0; LEVELS],
-            nodes: (0..LEVELS * SLOTS).map(head).collect(),
-            free: u32::MAX,
-        }
+        let head = |slot| Node { next: slot as u32, previous: slot as u32, deadline: 0, slot: slot as u16, waker: None };
+        Wheel { now: 0, armed: 0, occupied: [0; LEVELS], nodes: (0..LEVELS * SLOTS).map(head).collect(), free: u32::MAX }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -54,13 +42,7 @@ impl Wheel {
     pub fn insert(&mut self, deadline: u32, waker: Waker) -> Key {
         let deadline = deadline.max(self.now + 1);
         let key = if self.free == u32::MAX {
-            self.nodes.push(Node {
-                next: 0,
-                previous: 0,
-                deadline,
-                slot: FREE,
-                waker: Some(waker),
-            });
+            self.nodes.push(Node { next: 0, previous: 0, deadline, slot: FREE, waker: Some(waker) });
             self.nodes.len() as u32 - 1
         } else {
             let key = self.free;
@@ -125,11 +107,7 @@ impl Wheel {
         let level = self.occupied.iter().position(|&occupied| occupied != 0)?;
         let shift = 6 * level;
         let here = (self.now >> shift) as usize % SLOTS;
-        let slot = (here
-            + self.occupied[level]
-                .rotate_right(here as u32)
-                .trailing_zeros() as usize)
-            % SLOTS;
+        let slot = (here + self.occupied[level].rotate_right(here as u32).trailing_zeros() as usize) % SLOTS;
         let start = (self.now >> shift >> 6 << 6 | slot as u32) << shift;
         Some((level * SLOTS + slot, start))
     }
@@ -148,12 +126,7 @@ impl Wheel {
     }
 
     fn unlink(&mut self, key: u32) {
-        let Node {
-            next,
-            previous,
-            slot,
-            ..
-        } = self.nodes[key as usize];
+        let Node { next, previous, slot, .. } = self.nodes[key as usize];
         self.nodes[previous as usize].next = next;
         self.nodes[next as usize].previous = previous;
         if next == previous && next == u32::from(slot) {

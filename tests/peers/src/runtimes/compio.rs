@@ -46,9 +46,7 @@ impl<D: Driver> Runtime for Compio<D> {
     }
 
     fn block_on<F: Future + 'static>(future: F) -> F::Output {
-        build::<D>()
-            .expect("compio's runtime starts")
-            .block_on(future)
+        build::<D>().expect("compio's runtime starts").block_on(future)
     }
 
     fn spawn<F: Future<Output = ()> + 'static>(future: F) -> impl Future + 'static {
@@ -62,9 +60,7 @@ impl<D: Driver> Runtime for Compio<D> {
 
 impl<D: Driver> Timers for Compio<D> {
     fn sleep(time: Duration) -> impl Renewable {
-        OneUse {
-            future: compio::time::sleep(time),
-        }
+        OneUse { future: compio::time::sleep(time) }
     }
 }
 

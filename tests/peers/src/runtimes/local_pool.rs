@@ -18,14 +18,10 @@ impl Runtime for LocalPool {
     }
 
     fn spawn<F: Future<Output = ()> + 'static>(future: F) -> impl Future + 'static {
-        SPAWNER
-            .with(|spawner| spawner.spawn_local_with_handle(future))
-            .expect("the pool is running")
+        SPAWNER.with(|spawner| spawner.spawn_local_with_handle(future)).expect("the pool is running")
     }
 
     fn detach<F: Future<Output = ()> + 'static>(future: F) {
-        SPAWNER
-            .with(|spawner| spawner.spawn_local(future))
-            .expect("the pool is running");
+        SPAWNER.with(|spawner| spawner.spawn_local(future)).expect("the pool is running");
     }
 }

@@ -1,16 +1,20 @@
 //! The seam: what a row needs from a runtime, so that every row is written once.
 
 mod compio;
+mod compio_executor;
 mod local_pool;
 mod monoio;
 mod smol;
 mod tokio;
+mod uasyncio;
 
 pub use self::compio::{Compio, IoUring, Polling};
+pub use self::compio_executor::CompioExecutor;
 pub use self::local_pool::LocalPool;
 pub use self::monoio::{Legacy, Monoio, Uring};
 pub use self::smol::Smol;
 pub use self::tokio::{TokioCurrentThread, TokioLocalSet};
+pub use self::uasyncio::{UasyncioCore, UasyncioIo};
 pub use crate::floor::Floor;
 
 use std::future::Future;
@@ -59,19 +63,10 @@ pub trait Net: Runtime {
 
     fn listen(listener: TcpListener) -> io::Result<Self::Listener>;
     fn accept(listener: &Self::Listener) -> impl Future<Output = io::Result<Self::Stream>>;
-    fn read(
-        stream: &mut Self::Stream,
-        buffer: &mut Vec<u8>,
-    ) -> impl Future<Output = io::Result<usize>>;
+    fn read(stream: &mut Self::Stream, buffer: &mut Vec<u8>) -> impl Future<Output = io::Result<usize>>;
     /// Writes what the buffer holds and empties it.
-    fn write(
-        stream: &mut Self::Stream,
-        buffer: &mut Vec<u8>,
-    ) -> impl Future<Output = io::Result<()>>;
-    fn write_static(
-        stream: &mut Self::Stream,
-        bytes: &'static [u8],
-    ) -> impl Future<Output = io::Result<()>>;
+    fn write(stream: &mut Self::Stream, buffer: &mut Vec<u8>) -> impl Future<Output = io::Result<()>>;
+    fn write_static(stream: &mut Self::Stream, bytes: &'static [u8]) -> impl Future<Output = io::Result<()>>;
 }
 
 pin_project_lite::pin_project! {

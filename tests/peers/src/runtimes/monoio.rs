@@ -26,10 +26,7 @@ impl Driver for Legacy {
     const NAME: &'static str = "monoio legacy";
 
     fn check() -> io::Result<()> {
-        RuntimeBuilder::<LegacyDriver>::new()
-            .enable_timer()
-            .build()
-            .map(drop)
+        RuntimeBuilder::<LegacyDriver>::new().enable_timer().build().map(drop)
     }
 
     fn block_on<F: Future>(future: F) -> F::Output {
@@ -42,16 +39,11 @@ impl Driver for Uring {
     const NAME: &'static str = "monoio io_uring";
 
     fn check() -> io::Result<()> {
-        RuntimeBuilder::<IoUringDriver>::new()
-            .enable_timer()
-            .build()
-            .map(drop)
+        RuntimeBuilder::<IoUringDriver>::new().enable_timer().build().map(drop)
     }
 
     fn block_on<F: Future>(future: F) -> F::Output {
-        let runtime = RuntimeBuilder::<IoUringDriver>::new()
-            .enable_timer()
-            .build();
+        let runtime = RuntimeBuilder::<IoUringDriver>::new().enable_timer().build();
         runtime.expect("monoio's runtime starts").block_on(future)
     }
 }
@@ -103,9 +95,7 @@ impl<D: Driver> Net for Monoio<D> {
 
     async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<usize> {
         let (filled, capacity) = (buffer.len(), buffer.capacity());
-        let (result, slice) = stream
-            .read(SliceMut::new(take(buffer), filled, capacity))
-            .await;
+        let (result, slice) = stream.read(SliceMut::new(take(buffer), filled, capacity)).await;
         *buffer = slice.into_inner();
         result
     }

@@ -68,9 +68,7 @@ impl Net for Smol {
     }
 
     async fn read(stream: &mut Async<TcpStream>, buffer: &mut Vec<u8>) -> io::Result<usize> {
-        stream
-            .read_with(|stream| Ok(rustix::io::read(stream, spare_capacity(buffer))?))
-            .await
+        stream.read_with(|stream| Ok(rustix::io::read(stream, spare_capacity(buffer))?)).await
     }
 
     async fn write(stream: &mut Async<TcpStream>, buffer: &mut Vec<u8>) -> io::Result<()> {
@@ -86,9 +84,7 @@ impl Net for Smol {
 
 async fn write_all(stream: &Async<TcpStream>, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
-        let written = stream
-            .write_with(|stream| Ok(rustix::io::write(stream, bytes)?))
-            .await?;
+        let written = stream.write_with(|stream| Ok(rustix::io::write(stream, bytes)?)).await?;
         bytes = &bytes[written..];
     }
     Ok(())

@@ -14,10 +14,7 @@ pub struct TokioCurrentThread;
 pub struct TokioLocalSet;
 
 fn build() -> runtime::Runtime {
-    runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("tokio's runtime starts")
+    runtime::Builder::new_current_thread().enable_all().build().expect("tokio's runtime starts")
 }
 
 pin_project_lite::pin_project! {

@@ -16,12 +16,8 @@ use rustix::net::{
 use crate::net::ServerOptions;
 
 /// Errors of one connection that `accept` may report, beyond those that `io::ErrorKind` names; see accept(2).
-pub(crate) const OF_ONE_CONNECTION: &[i32] = &[
-    Errno::PROTO.raw_os_error(),
-    Errno::NOPROTOOPT.raw_os_error(),
-    Errno::HOSTDOWN.raw_os_error(),
-    Errno::NONET.raw_os_error(),
-];
+pub(crate) const OF_ONE_CONNECTION: &[i32] =
+    &[Errno::PROTO.raw_os_error(), Errno::NOPROTOOPT.raw_os_error(), Errno::HOSTDOWN.raw_os_error(), Errno::NONET.raw_os_error()];
 
 /// The descriptor is no socket any more.
 pub(crate) const NO_SOCKET: &[i32] = &[Errno::BADF.raw_os_error(), Errno::NOTSOCK.raw_os_error()];

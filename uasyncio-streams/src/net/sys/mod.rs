@@ -2,10 +2,7 @@
 //! too when the portable poller is chosen, so that the tests reach it.
 
 #[cfg_attr(
-    all(
-        any(target_os = "linux", target_os = "android"),
-        not(any(uasyncio_poller = "portable", uasyncio_poller = "oneshot"))
-    ),
+    all(any(target_os = "linux", target_os = "android"), not(any(uasyncio_poller = "portable", uasyncio_poller = "oneshot"))),
     path = "linux.rs"
 )]
 #[cfg_attr(

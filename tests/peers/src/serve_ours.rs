@@ -1,0 +1,61 @@
+//! Our servers, written as users of uasyncio-streams write them; the document and the parser are everyone's.
+
+use crate::document::{DOCUMENT_RESPONSE, parse};
+use std::io;
+use uasyncio_streams::{ReadError, TcpReader, TcpWriter, start_server};
+
+/// Serves until the process is killed. `ready` is told the port.
+pub fn run(service: &str, ready: fn(u16)) {
+    let service = service.to_owned();
+    let result = uasyncio_io::run(async move {
+        let server = match service.as_str() {
+            "echo" => start_server(|reader, writer| async { drop(echo(reader, writer).await) }, "127.0.0.1", 0).await?,
+            "once" => start_server(|reader, writer| async { drop(once(reader, writer).await) }, "127.0.0.1", 0).await?,
+            _ => start_server(|reader, writer| async { drop(http(reader, writer).await) }, "127.0.0.1", 0).await?,
+        };
+        ready(server.local_addr().port());
+        server.wait_closed().await
+    });
+    result.expect("the server runs until it is killed");
+}
+
+/// Sends back what comes, until the end.
+async fn echo(mut reader: TcpReader, mut writer: TcpWriter) -> io::Result<()> {
+    loop {
+        let data = reader.fill_buf().await?;
+        let length = data.len();
+        if length == 0 {
+            return Ok(());
+        }
+        writer.awrite(data).await?;
+        reader.consume(length);
+    }
+}
+
+/// Sends back what comes first, and closes.
+async fn once(mut reader: TcpReader, mut writer: TcpWriter) -> io::Result<()> {
+    let data = reader.fill_buf().await?;
+    writer.awrite(data).await
+}
+
+/// Answers every request with the document.
+async fn http(mut reader: TcpReader, mut writer: TcpWriter) -> Result<(), ReadError> {
+    loop {
+        match parse(reader.buffered()) {
+            Ok(Some(request)) => {
+                let (head, keep_alive) = (request.head, request.keep_alive);
+                writer.awrite(DOCUMENT_RESPONSE).await?;
+                reader.consume(head);
+                if !keep_alive {
+                    return Ok(());
+                }
+            }
+            Ok(None) => {
+                if reader.fill_more().await? == 0 {
+                    return Ok(());
+                }
+            }
+            Err(_) => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The budget: an operation that is always ready gives way, so that it starves nobody (traps 15 and 16, T-24).
+
+#![cfg(all(feature = "std", feature = "virtual-time"))]
+
+mod common;
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use common::at_both_starts;
+use uasyncio_core::{VirtualTime, budget, call_soon, create_task, sleep_ms, spawn, yield_now};
+
+/// An operation that is always ready, as the leaf futures of the crates make them: a try that asks the budget first.
+async fn always_ready() {
+    poll_fn(budget::poll_proceed).await;
+}
+
+#[test]
+fn a_task_has_128_operations_a_poll() {
+    at_both_starts(|event_loop, trace| {
+        event_loop
+            .run_until_complete(async {
+                let log = trace.clone();
+                spawn(async move {
+                    for operation in 1..=300 {
+                        always_ready().await;
+                        if operation % 128 < 2 {
+                            log.log(format_args!("operation {operation}"));
+                        }
+                    }
+                });
+                for round in 1..=3 {
+                    let log = trace.clone();
+                    spawn(async move {
+                        for _ in 1..round {
+                            yield_now().await;
+                        }
+                        log.log(format_args!("others, round {round}"));
+                    });
+                }
+                sleep_ms(1).await;
+            })
+            .unwrap();
+        trace.expect(&[
+            "0 operation 1",
+            "0 operation 128",
+            "0 others, round 1",
+            "0 operation 129",
+            "0 operation 256",
+            "0 others, round 2",
+            "0 operation 257",
+            "0 others, round 3",
+        ]);
+    });
+}
+
+/// Each poll begins with a full budget, whatever the task before has left, and callbacks too.
+#[test]
+fn each_poll_has_its_own() {
+    at_both_starts(|event_loop, _| {
+        let waker = Waker::noop();
+        let spend = |operations: usize| {
+            let cx = &mut Context::from_waker(waker);
+            (0..operations).filter(|_| budget::poll_proceed(cx).is_ready()).count()
+        };
+        event_loop
+            .run_until_complete(async {
+                assert_eq!(spend(200), 128);
+                assert_eq!(spend(200), 0);
+                let child = create_task(poll_fn(move |_| Poll::Ready((0..200).filter(|_| spend(1) == 1).count())));
+                let left = Rc::new(Cell::new(0));
+                let out = left.clone();
+                call_soon(move || out.set(spend(200)));
+                assert_eq!(child.await.unwrap(), 128);
+                assert_eq!(left.get(), 128);
+                assert_eq!(spend(200), 128);
+            })
+            .unwrap();
+        assert_eq!(spend(1_000), 1_000, "outside a loop there is no budget");
+    });
+}
+
+/// Trap 15: a tight loop on something that is always ready does not block a ticker of 10 ms. Each operation takes a whole
+/// millisecond here; a tick comes one poll after the loop has looked at the clock, which it does every 61 polls.
+#[test]
+fn a_tight_loop_does_not_block_a_ticker() {
+    at_both_starts(|event_loop, trace| {
+        let clock: VirtualTime = event_loop.platform().clone();
+        let log = trace.clone();
+        event_loop.spawn(async move {
+            for _ in 0..4 {
+                sleep_ms(10).await;
+                log.log("tick");
+            }
+        });
+        event_loop
+            .run_until_complete(async {
+                for _ in 0..128 * 61 * 2 {
+                    always_ready().await;
+                    clock.advance(1);
+                }
+            })
+            .unwrap();
+        // In each pass one of the 61 polls is the ticker's.
+        let (pass, poll) = (60 * 128, 128);
+        trace.expect(&[&format!("{} tick", pass + poll), &format!("{} tick", 2 * pass + poll)]);
+    });
+}
+
+/// The same with real waits in between: the ticker is late by what one poll of the busy task takes, not more.
+#[test]
+fn a_ticker_is_late_by_one_pass_at_most() {
+    at_both_starts(|event_loop, trace| {
+        let clock: VirtualTime = event_loop.platform().clone();
+        let log = trace.clone();
+        event_loop.spawn(async move {
+            for _ in 0..3 {
+                sleep_ms(100).await;
+                log.log("tick");
+            }
+        });
+        event_loop
+            .run_until_complete(async {
+                for _ in 0..400 {
+                    yield_now().await; // each a round of its own
+                    clock.advance(1);
+                }
+            })
+            .unwrap();
+        let ticks: Vec<u32> = trace.take().iter().map(|line| line.split(' ').next().unwrap().parse().unwrap()).collect();
+        assert_eq!(ticks.len(), 3);
+        let mut before = 0;
+        for tick in ticks {
+            assert!((100..=100 + 61).contains(&(tick - before)), "{tick}");
+            before = tick;
+        }
+    });
+}
+
+/// T-24: a pair of tasks that wake each other for ever, and a sleep(0) loop, starve neither timers nor each other.
+#[test]
+fn endless_tasks_starve_nobody() {
+    at_both_starts(|event_loop, _| {
+        let clock: VirtualTime = event_loop.platform().clone();
+        let counts: [Rc<Cell<u32>>; 3] = Default::default();
+        for count in &counts {
+            let count = count.clone();
+            event_loop.spawn(async move {
+                loop {
+                    count.set(count.get() + 1);
+                    sleep_ms(0).await;
+                }
+            });
+        }
+        event_loop.spawn(async move {
+            loop {
+                yield_now().await;
+                clock.advance(1);
+            }
+        });
+        event_loop.run_until_complete(sleep_ms(1_000)).unwrap();
+        let counts = counts.map(|count| count.get());
+        let (least, most) = (counts.iter().min().unwrap(), counts.iter().max().unwrap());
+        assert!(most - least <= 1, "{counts:?}");
+        assert!((1_000..=1_061).contains(least), "{counts:?}");
+    });
+}

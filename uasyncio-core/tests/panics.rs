@@ -1,0 +1,420 @@
+//! A panic ends the task that panicked, and nothing else, wherever it happens (T-20).
+
+#![cfg(all(feature = "std", feature = "virtual-time"))]
+
+mod common;
+
+use std::cell::Cell;
+use std::future::{pending, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+
+use common::{
+    CallingWaker, Drops, OnDrop, Signal, Steps, at_both_starts, collect_failures, poll_once, with_loops_at_both_starts,
+};
+use uasyncio_core::{
+    EventLoop, TaskError, VirtualTime, call_later_ms, call_soon, create_task, get_event_loop, sleep_ms, spawn, yield_now,
+};
+
+const DETACHED: &str = "a task panicked and nobody awaits it: panic: ";
+
+#[test]
+fn panic_in_poll_keeps_executor_usable() {
+    at_both_starts(|event_loop, trace| {
+        let failures = collect_failures(event_loop);
+        let drops = Drops::default();
+        event_loop
+            .run_until_complete(async {
+                for name in ["a", "b", "c"] {
+                    let (log, owned) = (trace.clone(), drops.child());
+                    spawn(async move {
+                        let _owned = owned;
+                        log.log(name);
+                        sleep_ms(1).await;
+                        assert_ne!(name, "b", "as planned");
+                        log.log(format_args!("{name} again"));
+                    });
+                }
+                sleep_ms(2).await;
+                trace.log("main");
+                create_task(async {}).await.unwrap();
+            })
+            .unwrap();
+        trace.expect(&["0 a", "0 b", "0 c", "1 a again", "1 c again", "2 main"]);
+        let failures = failures.take();
+        assert_eq!(failures.len(), 1);
+        assert!(failures[0].starts_with(DETACHED) && failures[0].contains("as planned"), "{failures:?}");
+        assert_eq!(drops.count(), 3);
+        assert_eq!(event_loop.run_until_complete(async { 5 }).unwrap(), 5);
+    });
+}
+
+#[test]
+fn panic_payload_reaches_awaiter() {
+    #[derive(Debug, PartialEq)]
+    struct Payload(u64);
+    at_both_starts(|event_loop, _| {
+        let failures = collect_failures(event_loop);
+        event_loop
+            .run_until_complete(async {
+                let task = create_task(async { panic_any(Payload(7)) });
+                let Err(TaskError::Panicked(panic)) = task.await else { panic!("it did not panic") };
+                assert_eq!(panic.message(), None);
+                assert_eq!(*panic.into_payload().downcast::<Payload>().unwrap(), Payload(7));
+
+                let later = create_task(async {
+                    sleep_ms(1).await;
+                    panic!("number {}", 8);
+                });
+                assert_eq!(later.await.unwrap_err().into_panic().unwrap().message(), Some("number 8"));
+
+                // Awaited only after the end.
+                let ended = create_task(async { panic!("number 9") });
+                sleep_ms(1).await;
+                assert!(ended.done() && !ended.cancel());
+                assert_eq!(ended.await.unwrap_err().to_string(), "the task panicked: number 9");
+            })
+            .unwrap();
+        assert!(failures.take().is_empty(), "a panic that somebody awaits is not reported");
+    });
+}
+
+/// Trap 46, MicroPython's rule: reported once, when it is clear that nobody will ask.
+#[test]
+fn a_panic_is_reported_when_its_handle_goes() {
+    at_both_starts(|event_loop, _| {
+        let failures = collect_failures(event_loop);
+        event_loop
+            .run_until_complete(async {
+                let task = create_task(async { panic!("unasked for") });
+                sleep_ms(1).await;
+                assert!(failures.borrow().is_empty());
+                drop(task);
+                assert_eq!(failures.take(), [format!("{DETACHED}unasked for")]);
+
+                drop(create_task(async { panic!("dropped before") }));
+                yield_now().await;
+                assert_eq!(failures.take(), [format!("{DETACHED}dropped before")]);
+
+                // Cancelled with the panic's poll still to come: it never comes.
+                let task = create_task(async { panic!("never") });
+                task.cancel();
+                drop(task);
+                yield_now().await;
+                assert!(failures.take().is_empty());
+            })
+            .unwrap();
+    });
+}
+
+/// The context says which task it was.
+#[test]
+fn the_report_names_the_task() {
+    at_both_starts(|event_loop, _| {
+        let seen = Rc::new(Cell::new(None));
+        let out = seen.clone();
+        event_loop.set_exception_handler(move |context| out.set(context.task));
+        event_loop
+            .run_until_complete(async {
+                let task = create_task(async { panic!("who was it?") });
+                let id = task.id();
+                drop(task);
+                yield_now().await;
+                assert!(id.is_some());
+                assert_eq!(seen.get(), id);
+            })
+            .unwrap();
+    });
+}
+
+/// The panic of the future that the loop runs for goes on to the caller; the loop stays usable.
+#[test]
+fn panic_in_the_main_future_reaches_the_caller() {
+    at_both_starts(|event_loop, trace| {
+        let failures = collect_failures(event_loop);
+        let log = trace.clone();
+        event_loop.spawn(async move {
+            sleep_ms(5).await;
+            log.log("the other task");
+        });
+        let caught = catch_unwind(AssertUnwindSafe(|| {
+            event_loop.run_until_complete(async {
+                sleep_ms(1).await;
+                panic!("main");
+            })
+        }));
+        assert_eq!(caught.unwrap_err().downcast_ref::<&str>(), Some(&"main"));
+        assert!(uasyncio_core::try_get_event_loop().is_none());
+        event_loop.run_until_complete(sleep_ms(10)).unwrap();
+        trace.expect(&["5 the other task"]);
+        assert!(failures.take().is_empty());
+    });
+}
+
+/// Everything that can unwind in a task's end: its destructor after its result, after a cancel, and when the loop closes.
+#[test]
+fn panic_in_drop() {
+    at_both_starts(|event_loop, _| {
+        let inner = EventLoop::with_platform(VirtualTime::new());
+        let failures = collect_failures(event_loop);
+        let drops = Drops::default();
+        // A future with a destructor of its own: an async block's locals go before its result is there.
+        let bomb = |ready: bool| {
+            let child = drops.child();
+            let fuse = OnDrop(|| panic!("in a destructor"));
+            Steps(move |_: &mut Context<'_>| {
+                let _ = (&child, &fuse);
+                if ready { Poll::Ready(()) } else { Poll::Pending }
+            })
+        };
+        event_loop
+            .run_until_complete(async {
+                spawn(bomb(true));
+                yield_now().await;
+                assert_eq!(failures.take(), [format!("{DETACHED}in a destructor")]);
+
+                let task = create_task(bomb(true));
+                assert_eq!(task.await.unwrap_err().into_panic().unwrap().message(), Some("in a destructor"));
+
+                let task = create_task(bomb(false));
+                yield_now().await;
+                task.cancel();
+                assert_eq!(task.await.unwrap_err().into_panic().unwrap().message(), Some("in a destructor"));
+                assert!(failures.take().is_empty());
+                assert_eq!(drops.count(), 3);
+            })
+            .unwrap();
+
+        // In closing, nobody is left to ask: the handler hears of both, and all the others are dropped.
+        let failures = collect_failures(&inner);
+        let before = inner.create_task(pending::<()>());
+        inner.spawn(bomb(false));
+        let joined = inner.create_task(bomb(false));
+        let mut after = inner.create_task(pending::<()>());
+        inner.turn().unwrap();
+        drop(inner);
+        assert_eq!(failures.take().len(), 2);
+        assert_eq!(drops.count(), 5);
+        assert!(before.done() && joined.done());
+        assert!(matches!(poll_once(&mut after, Waker::noop()), Poll::Ready(Err(TaskError::Cancelled))));
+        event_loop.run_until_complete(sleep_ms(1)).unwrap();
+    });
+}
+
+/// The destructor of a finished future makes a new task, which may get the same slot, and then panics: that is not the new
+/// task's panic.
+#[test]
+fn a_destructor_that_spawns_and_panics() {
+    at_both_starts(|event_loop, trace| {
+        let failures = collect_failures(event_loop);
+        event_loop
+            .run_until_complete(async {
+                let log = trace.clone();
+                let fuse = OnDrop(move || {
+                    let log = log.clone();
+                    spawn(async move {
+                        log.log("child");
+                        sleep_ms(1).await;
+                        log.log("child again");
+                    });
+                    panic!("in a destructor");
+                });
+                spawn(Steps(move |_: &mut Context<'_>| {
+                    let _ = &fuse;
+                    Poll::Ready(())
+                }));
+                sleep_ms(5).await;
+            })
+            .unwrap();
+        trace.expect(&["0 child", "1 child again"]);
+        assert_eq!(failures.take(), [format!("{DETACHED}in a destructor")]);
+    });
+}
+
+#[test]
+fn panic_in_a_callback() {
+    at_both_starts(|event_loop, trace| {
+        let failures = collect_failures(event_loop);
+        event_loop
+            .run_until_complete(async {
+                let log = trace.clone();
+                call_soon(|| panic!("in a callback"));
+                call_later_ms(1, || panic!("in a timed callback"));
+                call_soon(move || log.log("the next callback"));
+                sleep_ms(2).await;
+                trace.log("main");
+            })
+            .unwrap();
+        trace.expect(&["0 the next callback", "2 main"]);
+        assert_eq!(failures.take(), [format!("{DETACHED}in a callback"), format!("{DETACHED}in a timed callback")]);
+    });
+}
+
+/// futures-intrusive#73: a waker that panics, woken by the end of a task and by a timer. What it was woken for has happened.
+#[test]
+fn panic_in_a_waker() {
+    at_both_starts(|event_loop, trace| {
+        let failures = collect_failures(event_loop);
+        event_loop
+            .run_until_complete(async {
+                let panicking = CallingWaker::waker(|| panic!("in a waker"));
+                let mut task = create_task(async { 5 });
+                assert!(poll_once(&mut task, &panicking).is_pending());
+                let log = trace.clone();
+                spawn(async move { log.log("the next task") });
+                yield_now().await;
+                assert_eq!(failures.take(), [format!("{DETACHED}in a waker")]);
+                assert!(matches!(poll_once(&mut task, Waker::noop()), Poll::Ready(Ok(5))));
+
+                // The same with a cancel and with a panic.
+                let mut cancelled = create_task(pending::<()>());
+                assert!(poll_once(&mut cancelled, &panicking).is_pending());
+                cancelled.cancel();
+                let mut panicked = create_task(async { panic!("in a task") });
+                assert!(poll_once(&mut panicked, &panicking).is_pending());
+                yield_now().await;
+                assert_eq!(failures.take().len(), 2);
+                assert!(cancelled.await.unwrap_err().is_cancelled());
+                assert_eq!(panicked.await.unwrap_err().into_panic().unwrap().message(), Some("in a task"));
+
+                let mut first = Box::pin(sleep_ms(3));
+                assert!(poll_once(&mut first, &panicking).is_pending());
+                let second = sleep_ms(3);
+                second.await;
+                trace.log("the next timer");
+                assert!(poll_once(&mut first, Waker::noop()).is_ready());
+                assert_eq!(failures.take().len(), 1);
+            })
+            .unwrap();
+        trace.expect(&["0 the next task", "3 the next timer"]);
+    });
+}
+
+/// The same while the loop closes: every future is dropped all the same.
+#[test]
+fn panic_in_a_waker_while_the_loop_closes() {
+    with_loops_at_both_starts(|event_loop, _| {
+        let failures = collect_failures(&event_loop);
+        let panicking = CallingWaker::waker(|| panic!("in a waker"));
+        let drops = Drops::default();
+        let mut tasks: Vec<_> = (0..3)
+            .map(|_| {
+                let child = drops.child();
+                event_loop.create_task(async move {
+                    let _child = child;
+                    sleep_ms(5).await;
+                })
+            })
+            .collect();
+        event_loop.turn().unwrap();
+        assert!(poll_once(&mut tasks[1], &panicking).is_pending());
+        let caught = catch_unwind(AssertUnwindSafe(|| drop(event_loop)));
+        assert!(caught.is_ok(), "dropping a loop does not panic");
+        assert_eq!(drops.count(), 3);
+        assert_eq!(failures.take().len(), 1);
+        assert!(tasks.iter().all(|task| task.done()));
+        // The memory of the loop that has just gone works for the next one.
+        let next = EventLoop::with_platform(VirtualTime::new());
+        next.run_until_complete(sleep_ms(5)).unwrap();
+    });
+}
+
+#[test]
+fn panic_in_the_exception_handler() {
+    at_both_starts(|event_loop, trace| {
+        event_loop.set_exception_handler(|_| panic!("in the handler"));
+        event_loop
+            .run_until_complete(async {
+                let log = trace.clone();
+                spawn(async { panic!("in a task") });
+                spawn(async move { log.log("the next task") });
+                sleep_ms(1).await;
+            })
+            .unwrap();
+        trace.expect(&["0 the next task"]);
+    });
+}
+
+/// The destructor of a result panics where the result is dropped: in the task that drops the handle.
+#[test]
+fn panic_in_the_destructor_of_a_result() {
+    at_both_starts(|event_loop, trace| {
+        let failures = collect_failures(event_loop);
+        event_loop
+            .run_until_complete(async {
+                let child = create_task(async { OnDrop(|| panic!("in a result")) });
+                let dropper = create_task(async move {
+                    yield_now().await;
+                    assert!(child.done());
+                    drop(child);
+                });
+                assert_eq!(dropper.await.unwrap_err().into_panic().unwrap().message(), Some("in a result"));
+
+                // Without a handle it is the task's own panic.
+                drop(create_task(async { OnDrop(|| panic!("in another result")) }));
+                yield_now().await;
+                assert_eq!(failures.take(), [format!("{DETACHED}in another result")]);
+                trace.log("main");
+            })
+            .unwrap();
+        trace.expect(&["0 main"]);
+    });
+}
+
+/// Half of the tasks panic at every possible moment, in an order that is different each time: the others come to their end.
+#[test]
+fn many_panics_lose_no_task() {
+    at_both_starts(|event_loop, _| {
+        let failures = collect_failures(event_loop);
+        let rounds = if cfg!(miri) { 20 } else { 300 };
+        let (drops, ended) = (Drops::default(), Rc::new(Cell::new(0)));
+        event_loop
+            .run_until_complete(async {
+                let mut random = common::Random::seeded(20);
+                for _ in 0..rounds {
+                    let (child, ended) = (drops.child(), ended.clone());
+                    let (steps, panics) = (random.below(4), random.chance(50));
+                    let signal = Signal::new();
+                    let task = create_task(async move {
+                        let _child = child;
+                        for step in 0..steps {
+                            match step % 2 {
+                                0 => yield_now().await,
+                                _ => sleep_ms(1).await,
+                            }
+                        }
+                        assert!(!panics, "as planned");
+                        signal.open();
+                        ended.set(ended.get() + 1);
+                    });
+                    if random.chance(50) {
+                        drop(task);
+                    } else if random.chance(50) {
+                        drop(task.await);
+                    }
+                }
+                sleep_ms(100).await;
+                assert_eq!(get_event_loop().tasks().len(), 1);
+            })
+            .unwrap();
+        assert_eq!(drops.count(), rounds);
+        assert!(ended.get() > rounds / 4 && !failures.take().is_empty());
+    });
+}
+
+/// A panic in a poll by hand, inside a task, does not concern the loop.
+#[test]
+fn a_caught_panic_stays_in_its_task() {
+    at_both_starts(|event_loop, _| {
+        let failures = collect_failures(event_loop);
+        event_loop
+            .run_until_complete(poll_fn(|_| {
+                let caught = catch_unwind(|| panic!("within"));
+                assert!(caught.is_err());
+                Poll::Ready(())
+            }))
+            .unwrap();
+        assert!(failures.take().is_empty());
+    });
+}

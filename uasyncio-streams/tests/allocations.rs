@@ -1,0 +1,126 @@
+//! What allocates, and what does not: an allocator that counts, one count for each thread.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::future::Future;
+use std::io::IoSlice;
+use std::net::{TcpListener, TcpStream};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use uasyncio_core::create_task;
+use uasyncio_streams::{StreamReader, StreamWriter, TcpTransport, Transport, duplex, split};
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: every call goes to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations() -> usize {
+    ALLOCATIONS.get()
+}
+
+#[test]
+fn aw_2_a_write_of_100_mb_to_a_stalled_peer_allocates_nothing() {
+    const SIZE: usize = 100_000_000;
+    let data = vec![0; SIZE];
+    let (near, far) = duplex(64 * 1024);
+    let (_reader, mut writer) = split(near);
+    let (mut far_reader, _far_writer) = split(far);
+    let mut context = Context::from_waker(Waker::noop());
+    // The queue of the pipe itself grows to its capacity once.
+    let mut buffer = vec![0; 64 * 1024];
+    let mut write = writer.awrite(&data);
+    assert!(Pin::new(&mut write).poll(&mut context).is_pending());
+
+    let before = allocations();
+    for _ in 0..1000 {
+        assert!(Pin::new(&mut write).poll(&mut context).is_pending());
+    }
+    let mut received = 0;
+    while received < SIZE {
+        match Pin::new(&mut far_reader.read(&mut buffer)).poll(&mut context) {
+            Poll::Ready(count) => received += count.unwrap(),
+            Poll::Pending => {
+                let _ = Pin::new(&mut write).poll(&mut context);
+            }
+        }
+    }
+    assert_eq!(allocations() - before, 0);
+    assert_eq!(received, SIZE);
+}
+
+async fn echo<T: Transport>(mut reader: StreamReader<T>, mut writer: StreamWriter<T>) {
+    loop {
+        let data = reader.fill_buf().await.unwrap();
+        if data.is_empty() {
+            return;
+        }
+        let count = data.len();
+        writer.awrite(data).await.unwrap();
+        reader.consume(count);
+    }
+}
+
+async fn round_trips_allocate_nothing<T: Transport + 'static>(near: T, far: T) {
+    let (reader, writer) = split(far);
+    let echoing = create_task(echo(reader, writer));
+    let (mut reader, mut writer) = split(near);
+    let mut before = 0;
+    for round in 0..200 {
+        // The first rounds fill the pool of buffers, and the loop's tables.
+        if round == 10 {
+            before = allocations();
+        }
+        writer.awritev(&[IoSlice::new(b"two "), IoSlice::new(b"pieces\n")]).await.unwrap();
+        assert_eq!(reader.readline().await.unwrap(), b"two pieces\n");
+        writer.awritestr("0123456789").await.unwrap();
+        assert_eq!(reader.readexactly(10).await.unwrap(), b"0123456789");
+    }
+    assert_eq!(allocations() - before, 0);
+    writer.aclose().await.unwrap();
+    echoing.await.unwrap();
+}
+
+#[test]
+fn round_trips_over_a_pipe_allocate_nothing() {
+    uasyncio_core::run(async {
+        let (near, far) = duplex(1024);
+        round_trips_allocate_nothing(near, far).await;
+    });
+}
+
+#[test]
+fn round_trips_over_tcp_allocate_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let far = listener.accept().unwrap().0;
+    uasyncio_io::run(async {
+        let (near, far) = (TcpTransport::from_std(near).unwrap(), TcpTransport::from_std(far).unwrap());
+        round_trips_allocate_nothing(near, far).await;
+    });
+}

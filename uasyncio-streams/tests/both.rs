@@ -1,0 +1,276 @@
+//! What holds over every transport: the same tests over `duplex`, on virtual time, and over TCP, on the reactor.
+
+mod common;
+
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+
+use common::Random;
+use uasyncio_core::{EventLoop, VirtualTime, create_task, yield_now};
+use uasyncio_streams::{Duplex, ReadError, StreamReader, StreamWriter, TcpTransport, Transport, duplex, split};
+
+fn over_duplex<F: Future<Output = ()>>(test: impl FnOnce(Duplex, Duplex) -> F) {
+    let (near, far) = duplex(1000);
+    EventLoop::with_platform(VirtualTime::new()).run_until_complete(test(near, far)).unwrap();
+}
+
+fn over_tcp<F: Future<Output = ()>>(test: impl FnOnce(TcpTransport, TcpTransport) -> F) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let far = listener.accept().unwrap().0;
+    uasyncio_io::run(async {
+        test(TcpTransport::from_std(near).unwrap(), TcpTransport::from_std(far).unwrap()).await;
+    });
+}
+
+/// Two tests of each function: one over each transport.
+macro_rules! over_both {
+    ($($name:ident),* $(,)?) => {
+        mod duplex_ { $( #[test] fn $name() { super::over_duplex(super::$name) } )* }
+        mod tcp { $( #[test] fn $name() { super::over_tcp(super::$name) } )* }
+    };
+}
+
+over_both!(
+    n3_no_cancel_of_any_read_loses_a_byte,
+    aw_3_a_loop_of_writes_waits_for_the_peer_and_others_run_on,
+    dif_13_aw_1_a_large_write_arrives_whole,
+    dif_14_closing_either_half_closes_the_connection,
+    dif_17_a_stream_may_be_lent_to_another_coroutine,
+    dif_18_reader_and_writer_may_be_used_by_two_tasks,
+    a_half_closed_stream_still_carries_the_answer,
+    aclose_of_a_half_wakes_a_task_that_waits_for_the_other,
+    a_dropped_stream_is_the_end_for_the_peer,
+);
+
+/// Polls a future once and drops it.
+async fn poll_once<F: Future + Unpin>(mut future: F) -> Poll<F::Output> {
+    poll_fn(|cx| Poll::Ready(Pin::new(&mut future).poll(cx))).await
+}
+
+async fn n3_no_cancel_of_any_read_loses_a_byte<T: Transport + 'static>(near: T, far: T) {
+    let seed = 3;
+    let mut random = Random::new(seed);
+    let data: Vec<u8> = (0..200_000).map(|_| if random.below(50) == 0 { b'\n' } else { b'a' }).collect();
+    let sent = data.clone();
+    let (_far_reader, mut far_writer) = split(far);
+    let sending = create_task(async move {
+        let mut random = Random::new(seed + 1);
+        let mut rest = &sent[..];
+        while !rest.is_empty() {
+            let (chunk, next) = rest.split_at(rest.len().min(1 + random.below(700)));
+            far_writer.awrite(chunk).await.unwrap();
+            rest = next;
+            if random.below(3) == 0 {
+                yield_now().await;
+            }
+        }
+        far_writer.aclose().await.unwrap();
+    });
+    let (mut reader, _writer) = split(near);
+    let mut received: Vec<u8> = Vec::new();
+    let mut buffer = [0; 300];
+    loop {
+        let before = received.len();
+        match random.below(4) {
+            0 => {
+                if let Poll::Ready(count) = poll_once(reader.read(&mut buffer)).await {
+                    received.extend(&buffer[..count.unwrap()]);
+                }
+            }
+            1 => match poll_once(reader.readexactly(1 + before % 500)).await {
+                Poll::Ready(Ok(bytes)) => received.extend(bytes),
+                Poll::Ready(Err(ReadError::Incomplete { partial })) => received.extend(partial),
+                Poll::Ready(Err(error)) => panic!("{error}"),
+                Poll::Pending => {}
+            },
+            2 => match poll_once(reader.readuntil(b"a\n")).await {
+                Poll::Ready(Ok(bytes)) => received.extend(bytes),
+                Poll::Ready(Err(ReadError::Incomplete { partial })) => received.extend(partial),
+                Poll::Ready(Err(error)) => panic!("{error}"),
+                Poll::Pending => {}
+            },
+            _ => {
+                if let Poll::Ready(line) = poll_once(reader.readline()).await {
+                    received.extend(line.unwrap());
+                }
+            }
+        }
+        assert_eq!(received[before..], data[before..received.len()]);
+        if received.len() == data.len() {
+            break;
+        }
+        yield_now().await;
+    }
+    assert_eq!(reader.readline().await.unwrap(), b"");
+    sending.await.unwrap();
+}
+
+async fn aw_3_a_loop_of_writes_waits_for_the_peer_and_others_run_on<T: Transport + 'static>(near: T, far: T) {
+    static CHUNK: [u8; 50_000] = [7; 50_000];
+    let (_reader, mut writer) = split(near);
+    let completed = Rc::new(Cell::new(0_u64));
+    let counter = completed.clone();
+    let writing = create_task(async move {
+        loop {
+            match writer.awrite(&CHUNK).await {
+                Ok(()) => counter.set(counter.get() + 1),
+                Err(_) => return writer.written(),
+            }
+        }
+    });
+    // The writer stops when the buffers on the way are full; this task runs all the while.
+    let (mut last, mut unchanged) = (u64::MAX, 0);
+    while unchanged < 100 {
+        yield_now().await;
+        unchanged = if completed.get() == last { unchanged + 1 } else { 0 };
+        last = completed.get();
+    }
+    assert!(!writing.done());
+    let (mut far_reader, far_writer) = split(far);
+    // It goes on when the peer reads.
+    let mut received = 0;
+    while completed.get() < last + 3 {
+        let count = far_reader.fill_buf().await.unwrap().len();
+        received += count as u64;
+        far_reader.consume(count);
+    }
+    drop((far_reader, far_writer));
+    assert!(writing.await.unwrap() >= received);
+}
+
+async fn dif_13_aw_1_a_large_write_arrives_whole<T: Transport + 'static>(near: T, far: T) {
+    let data: Vec<u8> = (0..3_000_000_u32).map(|number| (number % 251) as u8).collect();
+    let expected = data.clone();
+    let (reader, mut writer) = split(near);
+    let writing = create_task(async move {
+        writer.awrite(&data).await.unwrap();
+        assert_eq!(writer.written(), data.len() as u64);
+    });
+    let (mut far_reader, _far_writer) = split(far);
+    let mut rest = &expected[..];
+    while !rest.is_empty() {
+        let length = far_reader.fill_buf().await.unwrap().len();
+        assert_eq!(far_reader.buffered(), &rest[..length]);
+        far_reader.consume(length);
+        rest = &rest[length..];
+    }
+    writing.await.unwrap();
+    drop(reader);
+    assert_eq!(far_reader.readline().await.unwrap(), b"", "nothing was written twice");
+}
+
+async fn dif_14_closing_either_half_closes_the_connection<T: Transport + 'static>(near: T, far: T) {
+    let (mut reader, mut writer) = split(near);
+    let (mut far_reader, mut far_writer) = split(far);
+    writer.awrite(b"last words").await.unwrap();
+    reader.aclose().await.unwrap();
+    // A second time, and of the other half, is harmless.
+    reader.aclose().await.unwrap();
+    writer.aclose().await.unwrap();
+    assert_eq!(far_reader.readline().await.unwrap(), b"last words");
+    assert_eq!(far_reader.readline().await.unwrap(), b"");
+    assert_eq!(writer.awrite(b"x").await.unwrap_err().kind(), io::ErrorKind::NotConnected);
+    assert_eq!(writer.write_eof().await.unwrap_err().kind(), io::ErrorKind::NotConnected);
+    assert_eq!(reader.fill_buf().await.unwrap_err().kind(), io::ErrorKind::NotConnected);
+    far_writer.aclose().await.unwrap();
+}
+
+async fn dif_17_a_stream_may_be_lent_to_another_coroutine<T: Transport + 'static>(near: T, far: T) {
+    async fn ask<T: Transport>(reader: &mut StreamReader<T>, writer: &mut StreamWriter<T>) -> Vec<u8> {
+        writer.awritestr("question\n").await.unwrap();
+        reader.readline().await.unwrap().to_vec()
+    }
+    let (mut reader, mut writer) = split(near);
+    // It may also be moved into another task.
+    let (mut far_reader, mut far_writer) = split(far);
+    let answering = create_task(async move {
+        for _ in 0..2 {
+            assert_eq!(far_reader.readline().await.unwrap(), b"question\n");
+            far_writer.awritestr("answer\n").await.unwrap();
+        }
+    });
+    assert_eq!(ask(&mut reader, &mut writer).await, b"answer\n");
+    assert_eq!(ask(&mut reader, &mut writer).await, b"answer\n");
+    answering.await.unwrap();
+}
+
+async fn dif_18_reader_and_writer_may_be_used_by_two_tasks<T: Transport + 'static>(near: T, far: T) {
+    const TOTAL: usize = 2_000_000;
+    let mut tasks = Vec::new();
+    for transport in [near, far] {
+        let (mut reader, mut writer) = split(transport);
+        // Both directions are full at the same time: a stream that could wait for one only would hang.
+        tasks.push(create_task(async move {
+            writer.awrite(&vec![1; TOTAL]).await.unwrap();
+            writer.write_eof().await.unwrap();
+        }));
+        tasks.push(create_task(async move {
+            let mut received = 0;
+            while !reader.fill_buf().await.unwrap().is_empty() {
+                received += reader.buffered().len();
+                reader.consume(reader.buffered().len());
+            }
+            assert_eq!(received, TOTAL);
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+async fn a_half_closed_stream_still_carries_the_answer<T: Transport + 'static>(near: T, far: T) {
+    let (mut reader, mut writer) = split(near);
+    let (mut far_reader, mut far_writer) = split(far);
+    writer.awritestr("all I have").await.unwrap();
+    writer.write_eof().await.unwrap();
+    writer.write_eof().await.unwrap();
+    assert_eq!(writer.awrite(b"more").await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    assert_eq!(far_reader.readline().await.unwrap(), b"all I have");
+    assert_eq!(far_reader.readline().await.unwrap(), b"");
+    far_writer.awritestr("the answer\n").await.unwrap();
+    assert_eq!(reader.readline().await.unwrap(), b"the answer\n");
+}
+
+// Trap 37.
+async fn aclose_of_a_half_wakes_a_task_that_waits_for_the_other<T: Transport + 'static>(near: T, far: T) {
+    let log = Rc::new(RefCell::new(Vec::new()));
+    let (mut reader, mut writer) = split(near);
+    let read_log = log.clone();
+    let reading = create_task(async move {
+        let error = reader.readline().await.unwrap_err();
+        read_log.borrow_mut().push(io::Error::from(error).kind());
+    });
+    yield_now().await;
+    yield_now().await;
+    assert!(!reading.done());
+    writer.aclose().await.unwrap();
+    reading.await.unwrap();
+
+    let (mut reader, mut writer) = split(far);
+    let write_log = log.clone();
+    let writing = create_task(async move {
+        // The near end is closed; over TCP this may end in a reset before the close below does it.
+        while let Ok(()) = writer.awrite(&[0; 1000]).await {}
+        write_log.borrow_mut().push(io::ErrorKind::Other);
+    });
+    yield_now().await;
+    reader.aclose().await.unwrap();
+    writing.await.unwrap();
+    assert_eq!(*log.borrow(), [io::ErrorKind::NotConnected, io::ErrorKind::Other]);
+}
+
+async fn a_dropped_stream_is_the_end_for_the_peer<T: Transport + 'static>(near: T, far: T) {
+    let (reader, mut writer) = split(near);
+    let (mut far_reader, _far_writer) = split(far);
+    drop(reader);
+    writer.awrite(b"still open\n").await.unwrap();
+    assert_eq!(far_reader.readline().await.unwrap(), b"still open\n");
+    drop(writer);
+    assert_eq!(far_reader.readline().await.unwrap(), b"");
+}

@@ -1,0 +1,135 @@
+//! Nothing is leaked: the descriptors of this process are counted, so these tests run one after the other.
+#![cfg(target_os = "linux")]
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+
+use uasyncio_core::yield_now;
+use uasyncio_streams::{TcpReader, TcpWriter, open_connection, start_server};
+
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Polls a future this many times, giving the loop its turn in between, and drops it.
+async fn cancel_after<F: Future>(polls: usize, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    for _ in 0..polls {
+        if let Poll::Ready(output) = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await {
+            return Some(output);
+        }
+        yield_now().await;
+    }
+    None
+}
+
+/// A listener whose queue is full: connecting to it neither succeeds nor fails.
+fn busy_listener() -> (SocketAddr, impl Sized) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    socket.listen(0).unwrap();
+    let address = TcpListener::from(socket.try_clone().unwrap()).local_addr().unwrap();
+    let queued = TcpStream::connect(address).unwrap();
+    (address, (socket, queued))
+}
+
+// T-38.
+#[test]
+fn t_38_a_connection_that_fails_or_is_cancelled_leaks_no_descriptor() {
+    let _alone = alone();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (busy, _keep) = busy_listener();
+    uasyncio_io::run(async {
+        // Once, so that whatever is opened once is open: the threads of look-ups, for one.
+        let _ = open_connection("localhost", port).await;
+        let before = descriptors();
+        for _ in 0..10 {
+            let error = open_connection("127.0.0.1", port).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+            assert_eq!(descriptors(), before);
+        }
+        for polls in 0..6 {
+            assert!(cancel_after(polls, open_connection("127.0.0.1", busy.port())).await.is_none());
+            assert_eq!(descriptors(), before);
+            cancel_after(polls, open_connection("localhost", port)).await;
+            assert_eq!(descriptors(), before);
+        }
+    });
+}
+
+#[test]
+fn a_server_that_is_closed_or_whose_start_fails_or_is_cancelled_leaks_no_descriptor() {
+    let _alone = alone();
+    uasyncio_io::run(async {
+        let quiet = |_: TcpReader, _: TcpWriter| async {};
+        start_server(quiet, "localhost", 0).await.unwrap().close();
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let before = descriptors();
+        for polls in 0..4 {
+            start_server(quiet, "127.0.0.1", 0).await.unwrap().close();
+            assert_eq!(descriptors(), before, "closed");
+            start_server(quiet, "127.0.0.1", taken.local_addr().unwrap().port()).await.unwrap_err();
+            assert_eq!(descriptors(), before, "failed");
+            if let Some(server) = cancel_after(polls, start_server(quiet, "localhost", 0)).await {
+                server.unwrap().close();
+            }
+            assert_eq!(descriptors(), before, "cancelled");
+        }
+    });
+}
+
+#[test]
+fn connections_that_ended_in_any_way_leak_no_descriptor() {
+    let _alone = alone();
+    uasyncio_io::run(async {
+        let wait_for_the_end = |mut reader: TcpReader, _writer: TcpWriter| async move {
+            let _ = reader.readline().await;
+        };
+        let server = start_server(wait_for_the_end, "127.0.0.1", 0).await.unwrap();
+        yield_now().await;
+        let before = descriptors();
+        for round in 0..20 {
+            let (mut reader, mut writer) = open_connection("127.0.0.1", server.local_addr().port()).await.unwrap();
+            match round % 4 {
+                0 => writer.aclose().await.unwrap(),
+                1 => reader.aclose().await.unwrap(),
+                2 => writer.write_eof().await.unwrap(),
+                _ => {
+                    let socket = reader.transport().try_clone_std().unwrap();
+                    socket2::SockRef::from(&socket).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+                }
+            }
+        }
+        while descriptors() > before {
+            yield_now().await;
+        }
+    });
+}
+
+// T-39: TCP may connect a socket to itself, when the port is one of those that are given to clients.
+#[test]
+fn t_39_no_connection_to_a_closed_port_ends_at_its_own_beginning() {
+    let _alone = alone();
+    // A port that the system gave to a client. It goes round its ports, so it tries this one again before long.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let port = client.local_addr().unwrap().port();
+    socket2::SockRef::from(&client).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    drop((client, listener));
+    uasyncio_io::run(async {
+        for _ in 0..30_000 {
+            let error = open_connection("127.0.0.1", port).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        }
+    });
+}
