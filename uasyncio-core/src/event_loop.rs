@@ -105,6 +105,7 @@ impl<P: Platform> EventLoop<P> {
     /// # Panics
     ///
     /// A panic of the future goes on here. Panics of other tasks do not.
+    #[cfg_attr(feature = "trace", track_caller)]
     pub fn run_until_complete<F: Future>(&self, future: F) -> Result<F::Output, RunError> {
         if current::get().is_some() {
             return Err(RunError::Nested);

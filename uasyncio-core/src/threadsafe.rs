@@ -169,6 +169,9 @@ impl Remote {
         let forward = Forward(shared.clone());
         // A job that is refused or dropped drops `forward`, which says so.
         let _refused = self.call_soon_threadsafe(move || {
+            if forward.0.lock().cancel {
+                return; // before its first poll, so it never runs
+            }
             let task = create_task(make());
             crate::spawn(forward.run(task));
         });

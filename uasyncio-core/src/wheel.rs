@@ -263,19 +263,23 @@ impl Wheel {
         }
         node.deadline.set(deadline);
         node.wheel.set(self.id.get());
-        match self.cascade.get() {
-            Some(expiry) if deadline.is_before(expiry.start) => self.due.push_back(node),
-            _ => self.place(node, self.elapsed.get()),
+        let done = match self.cascade.get() {
+            Some(expiry) => expiry.start.wrapping_sub(1),
+            None => self.elapsed.get(),
+        };
+        // By way of `now`, because `done` may be so far behind that the whole way is more than half of the clock's range.
+        if i64::from(deadline.diff(now)) + i64::from(now.diff(done)) <= 0 {
+            self.due.push_back(node);
+        } else {
+            self.place(node, self.elapsed.get());
         }
     }
 
+    /// Puts a node into the list that it belongs to at the time `from`, which is before its deadline by less than three quarters
+    /// of the clock's range.
     #[inline]
     fn place(&self, node: &Node, from: Ticks) {
         let deadline = node.deadline.get();
-        if deadline.diff(from) <= 0 {
-            self.due.push_back(node);
-            return;
-        }
         let highest = (deadline.as_millis() ^ from.as_millis()).ilog2();
         let level = (highest / BITS) as usize;
         let index = (deadline.as_millis() >> (level as u32 * BITS)) as usize % LISTS;
@@ -384,7 +388,11 @@ impl Wheel {
                     }
                     left -= 1;
                     node.link.unlink();
-                    self.place(node, expiry.start);
+                    if node.deadline.get() == expiry.start {
+                        self.due.push_back(node);
+                    } else {
+                        self.place(node, expiry.start);
+                    }
                 }
                 self.cascade.set(None);
             }
@@ -421,3 +429,6 @@ impl Wheel {
         }
     }
 }
+
+#[cfg(all(test, not(loom), feature = "std"))]
+mod tests;

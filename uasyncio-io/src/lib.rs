@@ -2,7 +2,7 @@
 //!
 //! [`run`] is asyncio's `asyncio.run`: a loop, a reactor, one future. [`AsyncFd`] makes any pollable object awaitable;
 //! [`add_reader`] and its kin are asyncio's callbacks for descriptors; [`to_thread`] takes blocking work off the loop.
-//! TCP with buffers and lines is in `uasyncio-streams`, datagrams are in `uasyncio-udp`; both are built on this crate.
+//! TCP with buffers, lines and servers is in `uasyncio-streams`, which is built on this crate.
 //!
 //! ```
 //! use std::io::{Read, Write};

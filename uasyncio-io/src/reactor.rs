@@ -24,7 +24,7 @@ use crate::sys::{Poller, SourceNumber, SystemPoller};
 ///
 /// [`run`](crate::run) makes one and drops it at the end. Make it yourself to keep a loop, to drive it from another
 /// loop, or to look at its [`stats`](Reactor::stats). A `Reactor` is a handle: clones are the same reactor. It holds an
-/// epoll instance and an eventfd (elsewhere a kqueue, a completion port ...) and about 4 KB of memory.
+/// epoll instance and an eventfd (elsewhere a kqueue, a completion port ...) and 2 KB of memory (elsewhere 4 KB).
 ///
 /// It is asyncio's *selector event loop* without the loop, and `PollEventLoop`'s poller.
 ///

@@ -138,11 +138,11 @@ fn an_idle_reactor_is_small() {
     let before = bytes();
     let reactor = Reactor::new().unwrap();
     let size = bytes() - before;
-    eprintln!("REACTOR {size}");assert!(size <= 5 * 1024, "a reactor takes {size} bytes");
+    assert!(size <= 5 * 1024, "a reactor takes {size} bytes");
     let event_loop = EventLoop::with_platform(reactor);
     event_loop.run_until_complete(sleep_ms(1)).unwrap();
     let size = bytes() - before;
-    eprintln!("LOOP {size}");assert!(size <= 8 * 1024, "an idle loop takes {size} bytes");
+    assert!(size <= 8 * 1024, "an idle loop takes {size} bytes");
 }
 
 /// 10 000 idle connections at 1 KB each leave the rest for buffers and tasks.
@@ -168,7 +168,7 @@ fn a_waiting_source_is_small_and_its_place_is_used_again() {
             assert!(source.poll_ready(&mut Context::from_waker(&waker), Interest::Read).is_pending());
         }
         let size = (bytes() - before) as usize / SOURCES;
-        eprintln!("SOURCE {size}");assert!(size <= 128, "a waiting source takes {size} bytes");
+        assert!(size <= 128, "a waiting source takes {size} bytes");
         drop(sources);
         until_parked(0).await;
 

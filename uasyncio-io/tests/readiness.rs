@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::task::Poll;
@@ -374,10 +375,18 @@ fn peer_reset_wakes_both_directions() {
     });
 }
 
+fn pipe() -> (OwnedFd, OwnedFd) {
+    let (reader, writer) = rustix::pipe::pipe().unwrap();
+    for end in [&reader, &writer] {
+        rustix::io::ioctl_fionbio(end, true).unwrap();
+    }
+    (reader, writer)
+}
+
 #[test]
 fn hang_up_of_a_pipe_wakes_the_reader() {
     run(async {
-        let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::NONBLOCK).unwrap();
+        let (reader, writer) = pipe();
         let reader = AsyncFd::new(reader).unwrap();
         let task =
             create_task(async move { reader.io(Interest::Read, |pipe| Ok(rustix::io::read(pipe, &mut [0; 8])?)).await.unwrap() });
@@ -391,9 +400,9 @@ fn hang_up_of_a_pipe_wakes_the_reader() {
 #[test]
 fn error_of_a_full_pipe_wakes_the_writer() {
     run(async {
-        let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::NONBLOCK).unwrap();
+        let (reader, writer) = pipe();
         let writer = AsyncFd::new(writer).unwrap();
-        let write = |pipe: &std::os::fd::OwnedFd| Ok(rustix::io::write(pipe, &[0; 4096])?);
+        let write = |pipe: &OwnedFd| Ok(rustix::io::write(pipe, &[0; 4096])?);
         while writer.try_io(Interest::Write, write).is_ok() {}
         let task = create_task(async move { writer.io(Interest::Write, write).await.unwrap_err().kind() });
         until_parked(1).await;

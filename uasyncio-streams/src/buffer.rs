@@ -3,8 +3,7 @@
 //! A connection that waits for bytes holds no buffer: [`ReadBuffer::spare`] takes one from a pool of this thread,
 //! and [`ReadBuffer::release`] gives it back as soon as it is empty again. The pool keeps at most [`POOLED`] buffers of
 //! [`BLOCK`] bytes, and the one that came back last in a place of its own, because it is mostly the next to go; more than
-//! that go back to the allocator. A buffer that had to grow, for a long line, is
-//! never pooled: a few long lines do not make the whole program hold large buffers for ever.
+//! that go back to the allocator. A buffer that had to grow, for a long line, is never pooled: a few long lines do not make the whole program hold large buffers for ever.
 //!
 //! ```text
 //!   0        start            end          storage.len()
@@ -88,6 +87,7 @@ impl ReadBuffer {
     /// Marks the first `count` bytes as consumed. They stay in place until the next call of `spare` or `release`.
     ///
     /// Panics when there are fewer.
+    #[inline]
     pub(crate) fn consume(&mut self, count: usize) {
         assert!(count <= self.len(), "cannot consume {count} bytes: only {} are buffered", self.len());
         self.start += count;
@@ -101,6 +101,7 @@ impl ReadBuffer {
     }
 
     /// Room for more bytes, at least one. Grows the storage if it must, up to `limit` bytes, of which fewer are in use.
+    #[inline]
     pub(crate) fn spare(&mut self, limit: usize) -> &mut [u8] {
         debug_assert!(self.len() < limit);
         if self.is_empty() {
@@ -143,6 +144,7 @@ impl ReadBuffer {
     }
 
     /// Gives the storage back to the pool if no byte is left in it.
+    #[inline]
     pub(crate) fn release(&mut self) {
         if self.is_empty() && !self.storage.is_empty() {
             self.start = 0;

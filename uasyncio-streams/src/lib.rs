@@ -5,7 +5,8 @@
 //! that is dropped, by a timeout for example, loses no byte. Writing copies nothing and buffers nothing: it completes
 //! when every byte was accepted, so a slow peer slows its writer down and costs no memory.
 //!
-//! ```
+#![cfg_attr(feature = "net", doc = "```")]
+#![cfg_attr(not(feature = "net"), doc = "```ignore")]
 //! use uasyncio_streams::{TcpReader, TcpWriter, open_connection, start_server};
 //!
 //! async fn echo(mut reader: TcpReader, mut writer: TcpWriter) -> std::io::Result<()> {

@@ -1,18 +1,22 @@
 //! The reading half of a stream.
 
+use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use uasyncio_core::{budget, trace};
+use uasyncio_core::budget;
 
 use crate::buffer::ReadBuffer;
 use crate::error::ReadError;
 use crate::read::{AClose, FillBuf, FillMore, Read, ReadExactly, ReadInto, ReadLine, ReadUntil, SkipUntil};
 use crate::scan::find_delimiter;
-use crate::transport::{Direction, Transport, TryError};
+use crate::transport::{Direction, Transport, poll_attempt, poll_ready};
 
 /// How many bytes [`StreamReader::readline`] and the like may buffer, unless told otherwise: 64 KiB, as in asyncio.
 pub const DEFAULT_LIMIT: usize = 64 * 1024;
+
+/// What a task that reads waits for.
+const WAITING: &str = "bytes to read from a stream";
 
 /// The reading half of a stream. asyncio's `StreamReader`.
 ///
@@ -316,65 +320,41 @@ impl<T: Transport> StreamReader<T> {
     /// Closes the connection, both directions of it, at once. Bytes that were read ahead can still be read. Closing twice, or
     /// closing the writer too, does nothing.
     ///
-    /// A task that waits for the other half is woken with an error of the kind `NotConnected`.
+    /// A task that waits for the other half is woken with an error of the kind `NotConnected`. What was written is still
+    /// delivered, as [`StreamWriter::aclose`](crate::StreamWriter::aclose) says.
     pub fn aclose(&mut self) -> AClose<'_, T> {
         AClose { transport: &*self.transport }
     }
 
     /// Reads more bytes into the buffer, which holds fewer than `limit`. `Ok(0)`: the stream has ended.
-    pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<std::io::Result<usize>> {
-        loop {
-            ready!(budget::poll_proceed(cx));
-            // A connection that surely has to wait does so without a buffer.
-            let outcome = if self.buffer.is_empty() && self.transport.is_blocked(Direction::Read) {
-                Err(TryError::Blocked(Direction::Read))
-            } else {
-                self.transport.try_read(self.buffer.spare(limit))
-            };
-            match outcome {
-                Ok(count) if count > 0 => {
-                    self.buffer.filled(count);
-                    return Poll::Ready(Ok(count));
-                }
-                Ok(_) => {
-                    self.buffer.release();
-                    return Poll::Ready(Ok(0));
-                }
-                Err(TryError::Blocked(direction)) => {
-                    self.buffer.release();
-                    match self.transport.poll_ready(cx, direction) {
-                        Poll::Ready(result) => result?,
-                        Poll::Pending => {
-                            trace::waiting("bytes to read from a stream");
-                            return Poll::Pending;
-                        }
-                    }
-                }
-                Err(TryError::Failed(error)) => {
-                    self.buffer.release();
-                    return Poll::Ready(Err(error));
-                }
-            }
+    #[inline(always)]
+    pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<io::Result<usize>> {
+        // The end of every burst: nothing is buffered and nothing has come. No buffer is taken for that. In line, and the
+        // rest not, because this is half of what a request on a kept connection costs here.
+        if self.buffer.is_empty() && self.transport.is_blocked(Direction::Read) {
+            self.buffer.release();
+            ready!(poll_ready(&*self.transport, cx, Direction::Read, WAITING))?;
         }
+        self.poll_fill_now(cx, limit)
+    }
+
+    #[inline(never)]
+    fn poll_fill_now(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<io::Result<usize>> {
+        let StreamReader { transport, buffer, .. } = self;
+        poll_attempt(&**transport, cx, WAITING, |transport| {
+            let outcome = transport.try_read(buffer.spare(limit));
+            match outcome {
+                Ok(count) if count > 0 => buffer.filled(count),
+                _ => buffer.release(),
+            }
+            outcome
+        })
     }
 
     /// Reads into `target`, which is not empty, while the buffer is empty.
-    pub(crate) fn poll_read_past(&mut self, cx: &mut Context<'_>, target: &mut [u8]) -> Poll<std::io::Result<usize>> {
+    pub(crate) fn poll_read_past(&mut self, cx: &mut Context<'_>, target: &mut [u8]) -> Poll<io::Result<usize>> {
         self.buffer.release();
-        loop {
-            ready!(budget::poll_proceed(cx));
-            match self.transport.try_read(target) {
-                Ok(count) => return Poll::Ready(Ok(count)),
-                Err(TryError::Failed(error)) => return Poll::Ready(Err(error)),
-                Err(TryError::Blocked(direction)) => match self.transport.poll_ready(cx, direction) {
-                    Poll::Ready(result) => result?,
-                    Poll::Pending => {
-                        trace::waiting("bytes to read from a stream");
-                        return Poll::Pending;
-                    }
-                },
-            }
-        }
+        poll_attempt(&*self.transport, cx, WAITING, |transport| transport.try_read(target))
     }
 
     /// Fills the buffer until `delimiter` is in it, and gives the length up to its end; `None` at the end of the stream. The

@@ -16,7 +16,9 @@
 
 use std::fmt;
 use std::io::{self, IoSlice};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+
+use uasyncio_core::{budget, trace};
 
 /// The direction in which a transport is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -128,7 +130,7 @@ pub trait Transport {
     }
 
     /// Whether an attempt in this direction would surely be answered with `Blocked(direction)`. The reader asks before it
-    /// takes a buffer. `false`, as it is unless overridden, means "perhaps not".
+    /// takes a buffer, and waits right away if so. `false`, as it is unless overridden, means "perhaps not".
     fn is_blocked(&self, direction: Direction) -> bool {
         let _ = direction;
         false
@@ -149,6 +151,40 @@ pub trait Transport {
     /// Whoever waits in [`poll_ready`](Transport::poll_ready) is woken, and every later attempt fails with
     /// [`io::ErrorKind::NotConnected`].
     fn close(&self);
+}
+
+/// Repeats an attempt until it succeeds or fails, and waits in between as the transport says. `reason` is what `tasks()` shows.
+#[inline]
+pub(crate) fn poll_attempt<T: Transport, R>(
+    transport: &T,
+    cx: &mut Context<'_>,
+    reason: &'static str,
+    mut attempt: impl FnMut(&T) -> Result<R, TryError>,
+) -> Poll<io::Result<R>> {
+    loop {
+        // Each attempt counts, so that a transport that is always ready starves nobody.
+        ready!(budget::poll_proceed(cx));
+        match attempt(transport) {
+            Ok(done) => return Poll::Ready(Ok(done)),
+            Err(TryError::Failed(error)) => return Poll::Ready(Err(error)),
+            Err(TryError::Blocked(direction)) => ready!(poll_ready(transport, cx, direction, reason))?,
+        }
+    }
+}
+
+/// [`Transport::poll_ready`], with a reason for `tasks()`.
+#[inline]
+pub(crate) fn poll_ready<T: Transport>(
+    transport: &T,
+    cx: &mut Context<'_>,
+    direction: Direction,
+    reason: &'static str,
+) -> Poll<io::Result<()>> {
+    let ready = transport.poll_ready(cx, direction);
+    if ready.is_pending() {
+        trace::waiting(reason);
+    }
+    ready
 }
 
 /// The error of every attempt after [`Transport::close`].

@@ -169,6 +169,6 @@ impl<T: Transport> Future for WriteEof<'_, T> {
     type Output = io::Result<()>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.get_mut().writer.poll_attempt(cx, T::close_write)
+        self.get_mut().writer.poll_close_write(cx)
     }
 }

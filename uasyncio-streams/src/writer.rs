@@ -4,11 +4,12 @@ use std::io::{self, IoSlice};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use uasyncio_core::{budget, trace};
-
 use crate::read::AClose;
-use crate::transport::{Transport, TryError};
+use crate::transport::{Transport, TryError, poll_attempt};
 use crate::write::{AWrite, AWriteIter, AWriteV, WriteEof};
+
+/// What a task that writes waits for.
+const WAITING: &str = "room to write to a stream";
 
 /// The writing half of a stream. asyncio's `StreamWriter`, with writes as asynchronous as reads.
 ///
@@ -132,8 +133,11 @@ impl<T: Transport> StreamWriter<T> {
     /// Closes the connection, both directions of it, at once. Closing twice, or closing the reader too, does nothing.
     /// uasyncio's `aclose`.
     ///
-    /// Everything that was written is still delivered: there is no buffer that could be lost. A task that
-    /// waits for the other half is woken with an error of the kind `NotConnected`.
+    /// There is no buffer of ours that could be lost: everything that was written is still delivered. TCP has one exception:
+    /// when bytes from the peer were not read, it resets the connection, and the peer may lose what it has not read
+    /// either. So read to the end first, or at least [`write_eof`](Self::write_eof) and wait for the end.
+    ///
+    /// A task that waits for the other half is woken with an error of the kind `NotConnected`.
     pub fn aclose(&mut self) -> AClose<'_, T> {
         AClose { transport: &*self.transport }
     }
@@ -148,13 +152,14 @@ impl<T: Transport> StreamWriter<T> {
         &self.transport
     }
 
-    /// Makes one operation of the transport succeed, waiting as often as it says, and gives the number of bytes.
+    /// Makes one write of the transport succeed, and gives the number of bytes.
+    #[inline]
     pub(crate) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
-        mut attempt: impl FnMut(&T) -> Result<usize, TryError>,
+        attempt: impl FnMut(&T) -> Result<usize, TryError>,
     ) -> Poll<io::Result<usize>> {
-        let count = ready!(self.poll_attempt(cx, &mut attempt))?;
+        let count = ready!(poll_attempt(&*self.transport, cx, WAITING, attempt))?;
         if count == 0 {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
@@ -162,25 +167,7 @@ impl<T: Transport> StreamWriter<T> {
         Poll::Ready(Ok(count))
     }
 
-    /// As `poll_write`, for operations that move no bytes.
-    pub(crate) fn poll_attempt<R>(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut attempt: impl FnMut(&T) -> Result<R, TryError>,
-    ) -> Poll<io::Result<R>> {
-        loop {
-            ready!(budget::poll_proceed(cx));
-            match attempt(&self.transport) {
-                Ok(done) => return Poll::Ready(Ok(done)),
-                Err(TryError::Failed(error)) => return Poll::Ready(Err(error)),
-                Err(TryError::Blocked(direction)) => match self.transport.poll_ready(cx, direction) {
-                    Poll::Ready(result) => result?,
-                    Poll::Pending => {
-                        trace::waiting("room to write to a stream");
-                        return Poll::Pending;
-                    }
-                },
-            }
-        }
+    pub(crate) fn poll_close_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        poll_attempt(&*self.transport, cx, WAITING, T::close_write)
     }
 }

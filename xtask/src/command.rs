@@ -13,6 +13,9 @@ use crate::workspace;
 /// How long a command may take before it counts as hung.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 
+/// The same for one that is known to be slow.
+const SLOW_LIMIT: Duration = Duration::from_secs(60 * 60);
+
 /// How long it may take after the test harness said that a test has been running for over 60 seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -103,7 +106,7 @@ impl Cargo {
         self
     }
 
-    /// A single test of it may take longer than two minutes.
+    /// It may take up to an hour, and a single test of it more than two minutes.
     pub(crate) fn slow(mut self) -> Cargo {
         self.slow = true;
         self
@@ -150,7 +153,7 @@ impl Cargo {
                 }
             });
         }
-        let mut deadline = Instant::now() + LIMIT;
+        let mut deadline = Instant::now() + if self.slow { SLOW_LIMIT } else { LIMIT };
         let mut suspect = String::from("it took too long as a whole");
         loop {
             match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {

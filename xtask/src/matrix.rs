@@ -95,7 +95,7 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
             .slow()
             .test(tally)
     });
-    miri(steps, if full { 64 } else { 4 });
+    miri(steps, if full { 16 } else { 3 });
     if full {
         sanitizers(steps);
         stress(steps);
@@ -141,6 +141,7 @@ fn examples() -> Result<(), Problem> {
 
 /// The unsafe code of core under the interpreter that knows what is undefined. A test that does not suit it (too long,
 /// or with a real socket) says so itself: `#[cfg_attr(miri, ignore = "why")]`, or `#![cfg(not(miri))]` for a file.
+/// A test that leaks on purpose has `leak` or `forg` (as in forgotten) in its name, and is not asked about leaks.
 fn miri(steps: &mut Steps, seeds: u32) {
     steps.step("miri", |tally| {
         toolchain::components(Some(NIGHTLY), &["miri", "rust-src"])?;
@@ -150,9 +151,9 @@ fn miri(steps: &mut Steps, seeds: u32) {
                 .variable("MIRIFLAGS", format!("-Zmiri-strict-provenance {flags}"))
                 .slow()
         };
-        miri("-Zmiri-seed=0").test(tally)?;
-        // The other seeds, which schedule threads otherwise, run side by side: what they print is mixed up and not counted.
-        miri(&format!("-Zmiri-many-seeds=1..{seeds}")).run()
+        miri("-Zmiri-seed=0").arguments(["--", "--skip", "leak", "--skip", "forg"]).test(tally)?;
+        // Other seeds schedule threads otherwise. They run side by side: what they print is mixed up and not counted.
+        miri(&format!("-Zmiri-ignore-leaks -Zmiri-many-seeds=1..{seeds}")).run()
     });
 }
 

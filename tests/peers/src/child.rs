@@ -2,9 +2,10 @@
 
 use crate::report::Samples;
 use crate::runtimes::Runtime;
-use crate::{memory, sched, serve, timers};
+use crate::{http, memory, sched, serve, timers};
 use std::io::Read;
 use std::process::{Command, ExitCode, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// What takes part in a section: a runtime or a floor.
@@ -32,6 +33,10 @@ pub fn main(words: &[String]) -> ExitCode {
         "timers" => timers::ROSTER,
         "memory" => memory::ROSTER,
         "serve" => serve::ROSTER,
+        "parse" => {
+            http::parse(arguments);
+            return ExitCode::SUCCESS;
+        }
         _ => return ExitCode::from(2),
     };
     // A child never outlives the one that asked for it.
@@ -57,29 +62,48 @@ pub fn this_program() -> std::path::PathBuf {
     std::env::current_exe().expect("a program knows its own file")
 }
 
+/// How long a child may take.
+const TIME_LIMIT: Duration = Duration::from_secs(40);
+
+/// Reads to the end and keeps the beginning, on one line.
+fn beginning(mut pipe: impl Read) -> String {
+    let mut kept = Vec::new();
+    let mut buffer = [0; 512];
+    while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+        if kept.len() < buffer.len() {
+            kept.extend_from_slice(&buffer[..count]);
+        }
+    }
+    String::from_utf8_lossy(&kept).split_whitespace().take(40).collect::<Vec<_>>().join(" ")
+}
+
 /// Runs a child to its end and gives its figures.
 pub fn figures(section: &str, name: &str, rest: &[&str]) -> Result<Vec<(String, f64)>, String> {
     let mut command = Command::new(this_program());
-    command.args(arguments(section, name, rest)).stdout(Stdio::piped());
+    command.args(arguments(section, name, rest)).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| error.to_string())?;
+    let complaints = child.stderr.take().map(|pipe| thread::spawn(|| beginning(pipe)));
     let start = Instant::now();
-    let status = loop {
+    let end = loop {
         if let Some(status) = child.try_wait().map_err(|error| error.to_string())? {
-            break status;
+            break Some(status);
         }
-        if start.elapsed() > Duration::from_secs(60) {
+        if start.elapsed() > TIME_LIMIT {
             let _ = child.kill();
             let _ = child.wait();
-            return Err("no end after 60 s".into());
+            break None;
         }
-        std::thread::sleep(Duration::from_millis(2));
+        thread::sleep(Duration::from_millis(2));
     };
     let mut output = String::new();
     if let Some(mut pipe) = child.stdout.take() {
         pipe.read_to_string(&mut output).map_err(|error| error.to_string())?;
     }
-    if !status.success() {
-        return Err(format!("the child ended with {status}"));
+    let complaints = complaints.and_then(|reader| reader.join().ok()).unwrap_or_default();
+    match end {
+        None => return Err(format!("no end after {} s. {complaints}", TIME_LIMIT.as_secs())),
+        Some(status) if !status.success() => return Err(format!("the child ended with {status}. {complaints}")),
+        Some(_) => {}
     }
     let parse = |line: &str| {
         let (row, value) = line.split_once('\t')?;

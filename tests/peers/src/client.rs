@@ -97,7 +97,7 @@ pub enum Mode {
 
 impl Mode {
     /// What wrk sends.
-    fn request(self) -> &'static [u8] {
+    pub fn request(self) -> &'static [u8] {
         match self {
             Mode::KeepAlive => b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8081\r\n\r\n",
             Mode::ConnectionEach => b"GET / HTTP/1.1\r\nHost: 127.0.0.1:8081\r\nConnection: close\r\n\r\n",

@@ -3,32 +3,79 @@
 use crate::Options;
 use crate::child;
 use crate::client::{Load, Mode};
+use crate::document;
 use crate::report::{Report, Samples, cell, print_table};
 use crate::runtimes::{OURS, Runtime, TokioCurrentThread};
 use crate::serve::{self, RAW, Server};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use std::hint::black_box;
+use std::path::PathBuf;
+use std::process::Command;
 use std::{fs, process};
 
 const CONNECTIONS: usize = 20;
+
+/// The name of the row of the parser, which every server shares.
+const PARSER: &str = "of which the parser";
 
 const INSTRUCTIONS: &str = "instructions";
 const KEEP_ALIVE: &str = "keep-alive";
 const EACH: &str = "connection each";
 
+/// Where callgrind leaves its count.
+struct Count(PathBuf);
+
+impl Count {
+    fn new() -> Count {
+        Count(std::env::temp_dir().join(format!("peers-callgrind-{}", process::id())))
+    }
+
+    /// Runs a command under callgrind.
+    fn wrapper(&self) -> [String; 4] {
+        let log = format!("--log-file={}", self.0.to_string_lossy());
+        ["valgrind".into(), "--tool=callgrind".into(), "--callgrind-out-file=/dev/null".into(), log]
+    }
+
+    fn read(&self) -> Result<f64, String> {
+        let text = fs::read_to_string(&self.0).unwrap_or_default();
+        let count = text.lines().find_map(|line| line.split_once("Collected :")?.1.trim().parse().ok());
+        count.ok_or_else(|| "callgrind counted nothing; it knows not all of io_uring".into())
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
 /// Instructions in user mode of a server process that answers this number of batches, start and end included.
 fn instructions(name: &str, batches: usize) -> Result<f64, String> {
-    let file = std::env::temp_dir().join(format!("peers-callgrind-{}", process::id()));
-    let log = format!("--log-file={}", file.to_string_lossy());
-    let wrapper = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", &log];
-    let server = Server::start(name, "http", &wrapper)?;
+    let count = Count::new();
+    let wrapper = count.wrapper();
+    let server = Server::start(name, "http", &wrapper.each_ref().map(String::as_str))?;
     let run = || Load::new(server.address, Mode::KeepAlive, CONNECTIONS)?.run_in_batches(&server, batches);
     let result = run().map_err(|error: std::io::Error| error.to_string());
     server.stop();
-    let text = fs::read_to_string(&file).unwrap_or_default();
-    let _ = fs::remove_file(&file);
-    result?;
-    let collected = text.lines().find_map(|line| line.split_once("Collected :")?.1.trim().parse().ok());
-    collected.ok_or_else(|| "callgrind said nothing".into())
+    result.and_then(|()| count.read())
+}
+
+/// The child that only parses, the request of the load again and again.
+pub fn parse(arguments: &[String]) {
+    let times: usize = arguments[0].parse().expect("how often");
+    for _ in 0..times {
+        assert!(matches!(document::parse(black_box(Mode::KeepAlive.request())), Ok(Some(_))));
+    }
+}
+
+/// Instructions of a process that parses the request this number of times.
+fn parser_instructions(times: usize) -> Result<f64, String> {
+    let count = Count::new();
+    let [tool, options @ ..] = count.wrapper();
+    let arguments = child::arguments("parse", PARSER, &[&times.to_string()]);
+    let status = Command::new(tool).args(options).arg(child::this_program()).args(arguments).status();
+    status.map_err(|error| error.to_string())?;
+    count.read()
 }
 
 /// Microseconds of processor time for each request.
@@ -114,6 +161,10 @@ pub fn report(options: &Options) -> Report {
     let mut samples = Samples::default();
     let names = child::present(serve::ROSTER);
     let (few, many) = options.either((5, 55), (5, 25));
+    match parser_instructions(1_000).and_then(|few| Ok((few, parser_instructions(2_000)?))) {
+        Ok((less, more)) => samples.add(PARSER, INSTRUCTIONS, (more - less) / 1_000.0),
+        Err(reason) => println!("{PARSER}: SKIPPED, {reason}"),
+    }
     for name in &names {
         let pair = instructions(name, few).and_then(|few| Ok((few, instructions(name, many)?)));
         match pair {
@@ -128,10 +179,10 @@ pub fn report(options: &Options) -> Report {
     let header = ["", "instructions", "to raw", "to tokio", "keep-alive us", "to raw", "connection each us", "to raw"];
     let mut table = vec![header.map(str::to_owned).to_vec()];
     let tokio = TokioCurrentThread::NAME;
-    for name in &names {
+    for name in [PARSER].iter().chain(&names) {
         let row = |row: &str| cell(samples.median(name, row));
         let ratio = |row: &str| match *name {
-            RAW => cell(Some(1.0)),
+            RAW => cell(samples.median(RAW, row).map(|_| 1.0)),
             _ => cell(samples.median(name, &format!("{row} ratio"))),
         };
         table.push(vec![

@@ -97,7 +97,7 @@ pub fn report(options: &Options) -> Report {
         for row in &ROWS {
             match measure(name, row, options) {
                 Ok(calls) => {
-                    samples.add(name, row.name, calls.values().sum());
+                    samples.add(name, row.name, calls.values().fold(0.0, |sum, count| sum + count));
                     let list: Vec<String> = calls.iter().map(|(call, count)| format!("{call} {}", number(*count))).collect();
                     details.push(vec![format!("{name}, {}", row.name), format!(" {}", list.join(", "))]);
                 }

@@ -8,9 +8,10 @@ use std::fmt::Display;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use uasyncio_core::{EventLoop, ExceptionContext, Loop, Platform, Ticks, try_get_event_loop};
@@ -238,21 +239,31 @@ impl Random {
 
 /// Ends the process if the test hangs, so that a lost wake-up is a failure and not a wait.
 pub(crate) struct Watchdog {
-    _end: std::sync::mpsc::Sender<()>,
+    end: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Watchdog {
     pub(crate) fn new(scenario: &'static str) -> Watchdog {
-        let (end, ended) = std::sync::mpsc::channel::<()>();
-        std::thread::spawn(move || {
-            // Miri's clock runs with its instructions, and it is slow.
-            let patience = Duration::from_secs(if cfg!(miri) { 36_000 } else { 60 });
-            if ended.recv_timeout(patience) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+        let (end, ended) = mpsc::channel::<()>();
+        // Miri's clock runs with its instructions, and those are slow.
+        let patience = Duration::from_secs(if cfg!(miri) { 36_000 } else { 60 });
+        let thread = thread::spawn(move || {
+            if ended.recv_timeout(patience) == Err(mpsc::RecvTimeoutError::Timeout) {
                 eprintln!("{scenario}: no progress, a wake-up was lost");
                 std::process::abort();
             }
         });
-        Watchdog { _end: end }
+        Watchdog { end: Some(end), thread: Some(thread) }
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.end = None;
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
     }
 }
 

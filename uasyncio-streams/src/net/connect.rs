@@ -81,8 +81,14 @@ async fn connect(address: SocketAddr) -> io::Result<AsyncFd<TcpStream>> {
         match attempt {
             Ok(()) => break,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                trace::waiting("a connection to be established");
-                poll_fn(|cx| socket.poll_ready(cx, Interest::Write)).await?;
+                poll_fn(|cx| {
+                    let ready = socket.poll_ready(cx, Interest::Write);
+                    if ready.is_pending() {
+                        trace::waiting("a connection to be established");
+                    }
+                    ready
+                })
+                .await?;
             }
             Err(error) => return Err(error),
         }

@@ -7,7 +7,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 
 use uasyncio_core::{Exception, ExceptionContext, Panic, Task, create_task, get_event_loop, report, spawn, trace};
 use uasyncio_io::{AsyncFd, Interest};
@@ -324,8 +324,12 @@ impl Listener for TcpAcceptor {
         let Some(listener) = &*listener else {
             return Poll::Ready(None);
         };
-        trace::waiting("a connection to accept");
-        let accepted = ready!(listener.poll_io(cx, Interest::Read, sys::accept));
-        Poll::Ready(Some(accepted.and_then(|(stream, peer)| Ok((AsyncFd::new(stream)?, peer)))))
+        match listener.poll_io(cx, Interest::Read, sys::accept) {
+            Poll::Ready(accepted) => Poll::Ready(Some(accepted.and_then(|(stream, peer)| Ok((AsyncFd::new(stream)?, peer))))),
+            Poll::Pending => {
+                trace::waiting("a connection to accept");
+                Poll::Pending
+            }
+        }
     }
 }

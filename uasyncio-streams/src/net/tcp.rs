@@ -21,6 +21,9 @@ pub type TcpWriter = StreamWriter<TcpTransport>;
 ///
 /// [`open_connection`](crate::open_connection) and [`start_server`](crate::start_server) make it; for a socket that comes
 /// from elsewhere there is [`from_std`](TcpTransport::from_std).
+///
+/// Writing to a peer that is gone gives the error `BrokenPipe` or `ConnectionReset`. On Linux it never raises `SIGPIPE`;
+/// elsewhere that is up to the program, and programs in Rust ignore the signal.
 #[derive(Debug)]
 pub struct TcpTransport {
     /// Gone once the connection was closed.
@@ -91,12 +94,12 @@ impl TcpTransport {
         }
     }
 
-    /// Moves up to `most` bytes in one direction.
+    /// Moves bytes in one direction. `is_short` says of their number whether more were asked for.
     #[inline]
     fn attempt(
         &self,
         direction: Direction,
-        most: usize,
+        is_short: impl FnOnce(usize) -> bool,
         operation: impl FnMut(&TcpStream) -> io::Result<usize>,
     ) -> Result<usize, TryError> {
         let socket = self.socket.borrow();
@@ -106,7 +109,7 @@ impl TcpTransport {
         let interest = interest_of(direction);
         match socket.try_io(interest, operation) {
             Ok(count) => {
-                if 0 < count && count < most {
+                if count > 0 && is_short(count) {
                     socket.drained(interest);
                 }
                 Ok(count)
@@ -128,18 +131,28 @@ fn interest_of(direction: Direction) -> Interest {
 impl Transport for TcpTransport {
     #[inline]
     fn try_read(&self, buffer: &mut [u8]) -> Result<usize, TryError> {
-        self.attempt(Direction::Read, buffer.len(), |stream| sys::read(stream, buffer))
+        let room = buffer.len();
+        self.attempt(Direction::Read, |count| count < room, |stream| sys::read(stream, buffer))
     }
 
     #[inline]
     fn try_write(&self, data: &[u8]) -> Result<usize, TryError> {
-        self.attempt(Direction::Write, data.len(), |stream| sys::write(stream, data))
+        self.attempt(Direction::Write, |count| count < data.len(), |stream| sys::write(stream, data))
     }
 
     #[inline]
     fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> Result<usize, TryError> {
-        let most = slices.iter().map(|slice| slice.len()).sum();
-        self.attempt(Direction::Write, most, |stream| sys::write_vectored(stream, slices))
+        let is_short = |mut count: usize| {
+            // A sum of the lengths would do; this leaves off early.
+            for slice in slices {
+                if count < slice.len() {
+                    return true;
+                }
+                count -= slice.len();
+            }
+            false
+        };
+        self.attempt(Direction::Write, is_short, |stream| sys::write_vectored(stream, slices))
     }
 
     #[inline]

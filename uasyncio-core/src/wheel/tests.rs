@@ -1,0 +1,400 @@
+//! The wheel against a naive oracle: a list sorted by deadline and by the order in which the timers were armed.
+
+use super::{FARTHEST, Node, Wheel};
+use crate::Ticks;
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::task::Wake;
+use alloc::vec::Vec;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use core::task::Waker;
+use std::sync::Mutex;
+
+/// Where the clock starts: at the wrap, at 0, and where the wheel's last level turns.
+const STARTS: [u32; 5] = [u32::MAX - 100, 0, (1 << 30) - 5, (1 << 31) - 5, 3_000_000_000];
+const SEEDS: u64 = if cfg!(miri) { 3 } else { 1_000 };
+const STEPS: usize = if cfg!(miri) { 60 } else { 200 };
+const TIMERS: usize = 40;
+
+/// splitmix64
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    fn chance(&mut self, percent: u64) -> bool {
+        self.below(100) < percent
+    }
+}
+
+type Log = Arc<Mutex<Vec<usize>>>;
+
+/// Writes its number to the log.
+struct Writes(usize, Log);
+
+impl Wake for Writes {
+    fn wake(self: Arc<Self>) {
+        self.1.lock().unwrap().push(self.0);
+    }
+}
+
+/// A timer that the oracle knows to be armed. Times here do not wrap.
+#[derive(Clone, Copy, Debug)]
+struct Armed {
+    deadline: u64,
+    sequence: u64,
+    timer: usize,
+    /// Its deadline had passed when it was armed, while the wheel was behind the clock: when among the others it fires is
+    /// not promised.
+    late: bool,
+}
+
+/// The wheel and the oracle side by side.
+struct Model {
+    // Dropped last: the nodes unlink themselves first.
+    nodes: Vec<Pin<Box<Node>>>,
+    wakers: Vec<Waker>,
+    log: Log,
+    wheel: Box<Wheel>,
+    start: u32,
+    /// Milliseconds since the start.
+    clock: u64,
+    /// The wheel has done everything up to here: what is armed for an earlier time counts as armed for this one.
+    horizon: u64,
+    /// The last pass did not come to its end.
+    behind: bool,
+    armed: Vec<Armed>,
+    sequence: u64,
+}
+
+impl Model {
+    fn new(start: u32, timers: usize) -> Model {
+        let log = Log::default();
+        let wheel = Box::new(Wheel::new());
+        wheel.open(7);
+        Model {
+            nodes: (0..timers).map(|_| Box::pin(Node::new())).collect(),
+            wakers: (0..timers).map(|timer| Waker::from(Arc::new(Writes(timer, log.clone())))).collect(),
+            log,
+            wheel,
+            start,
+            clock: 10, // so that there is a past
+            horizon: 0,
+            behind: false,
+            armed: Vec::new(),
+            sequence: 0,
+        }
+    }
+
+    fn ticks(&self, time: u64) -> Ticks {
+        Ticks::from_millis(self.start.wrapping_add(time as u32))
+    }
+
+    fn arm(&mut self, timer: usize, deadline: u64) {
+        assert!(!self.nodes[timer].is_armed());
+        if self.wheel.is_idle() {
+            self.horizon = self.clock - 1;
+        }
+        self.nodes[timer].set_waker(&self.wakers[timer]);
+        self.wheel.arm(&self.nodes[timer], self.ticks(deadline), self.ticks(self.clock));
+        assert!(self.nodes[timer].is_armed() && self.nodes[timer].is_in(&self.wheel));
+        let late = self.behind && deadline <= self.clock;
+        self.sequence += 1;
+        self.armed.push(Armed { deadline: deadline.max(self.horizon), sequence: self.sequence, timer, late });
+        self.armed.sort_by_key(|armed| (armed.deadline, armed.sequence));
+    }
+
+    fn cancel(&mut self, timer: usize) {
+        self.nodes[timer].disarm();
+        assert!(!self.nodes[timer].is_armed());
+        self.armed.retain(|armed| armed.timer != timer);
+    }
+
+    /// A pass: what fires is what the oracle says comes first, and no more than is due and than the limit allows.
+    fn advance(&mut self, limit: usize) {
+        self.wheel.advance(self.ticks(self.clock), limit);
+        let fired = core::mem::take(&mut *self.log.lock().unwrap());
+        assert!(fired.len() <= limit);
+        for timer in fired {
+            assert!(!self.nodes[timer].is_armed());
+            let place = self.armed.iter().position(|armed| armed.timer == timer);
+            let armed = self.armed.remove(place.expect("a timer that is not armed has fired"));
+            assert!(armed.deadline <= self.clock, "early: {armed:?} at {}", self.clock);
+            let before = self.armed.iter().find(|other| !other.late && !armed.late && order(other) < order(&armed));
+            assert!(before.is_none(), "{armed:?} has fired before {before:?}");
+        }
+        self.check_next();
+    }
+
+    /// The next deadline is never told too late, and tells whether the pass came to its end.
+    fn check_next(&mut self) {
+        let next = self.wheel.next_deadline();
+        let Some(first) = self.armed.first() else {
+            assert!(next.is_none() || self.is_past(next), "{next:?} of nothing");
+            self.behind = next.is_some();
+            return;
+        };
+        let next = next.expect("a timer is armed");
+        assert!(!self.ticks(first.deadline.max(self.clock)).is_before(next), "{next:?} is behind {first:?}");
+        self.behind = self.is_past(Some(next));
+        if !self.behind {
+            self.horizon = self.clock;
+            assert!(first.deadline > self.clock, "{first:?} was forgotten at {}", self.clock);
+            if self.armed.len() == 1 {
+                assert_eq!(next, self.ticks(first.deadline));
+            }
+        }
+    }
+
+    fn is_past(&self, next: Option<Ticks>) -> bool {
+        next.is_some_and(|next| next.diff(self.ticks(self.clock)) <= 0)
+    }
+
+    /// Passes until all that is due has fired: a bounded number of them.
+    fn settle(&mut self, limit: usize) {
+        let moves = self.nodes.len() * 6; // through five levels, and out
+        for _ in 0..moves / limit + 3 {
+            self.advance(limit);
+            if !self.behind {
+                return;
+            }
+        }
+        panic!("{moves} nodes moved, and still not done");
+    }
+
+    fn random_step(&mut self, random: &mut Random) {
+        let step = match random.below(9) {
+            0 => 0,
+            1 => 1,
+            2 => random.below(10),
+            3 => random.below(200),
+            4 | 5 => {
+                // To a list's first millisecond, or next to it.
+                let width = 1 << (6 * (1 + random.below(3)));
+                let now = u64::from(self.ticks(self.clock).as_millis());
+                (width - now % width).saturating_add_signed(random.below(3) as i64 - 1)
+            }
+            6 => {
+                let first = self.armed.first().map_or(0, |armed| armed.deadline.saturating_sub(self.clock));
+                first.saturating_add_signed(random.below(3) as i64 - 1)
+            }
+            7 => random.below(1 << 20),
+            _ if random.chance(80) => random.below(1 << 25),
+            _ => random.below(1 << 30),
+        };
+        if self.clock + step - self.horizon >= 1 << 31 {
+            self.settle(1024); // the most that a clock of 32 bits can tell
+        }
+        self.clock += step;
+    }
+
+    fn random_delay(&mut self, random: &mut Random) -> u64 {
+        match random.below(10) {
+            0..=2 => 1 + random.below(4), // many equal ones
+            3 => 60 + random.below(10),
+            4 => 1 + random.below(200),
+            5 => 1 + random.below(1 << 13),
+            6 => 1 + random.below(1 << 19),
+            7 => 1 + random.below(1 << 30),
+            8 => u64::from(FARTHEST) - random.below(3),
+            _ => self.equal_delay(random),
+        }
+    }
+
+    /// To the deadline of another timer, if that is still to come: armed at another time, and so perhaps on another level.
+    fn equal_delay(&mut self, random: &mut Random) -> u64 {
+        let other = random.below(self.armed.len().max(1) as u64) as usize;
+        match self.armed.get(other) {
+            Some(other) if other.deadline > self.clock => other.deadline - self.clock,
+            _ => 1,
+        }
+    }
+}
+
+fn order(armed: &Armed) -> (u64, u64) {
+    (armed.deadline, armed.sequence)
+}
+
+/// Runs a test for many seeds, and says which one failed.
+fn for_seeds(seeds: u64, test: impl Fn(&mut Random, u32)) {
+    for seed in 0..seeds {
+        for start in STARTS {
+            let run = std::panic::AssertUnwindSafe(|| test(&mut Random(seed), start));
+            if let Err(panic) = std::panic::catch_unwind(run) {
+                std::eprintln!("failed with seed {seed} and a clock that starts at {start}");
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+/// Arming, cancelling, re-arming and time in random steps, with passes cut short at several lengths.
+#[test]
+fn wheel_fires_as_the_oracle_does() {
+    for_seeds(SEEDS, |random, start| {
+        let limit = [1, 3, 10, 1024][random.below(4) as usize];
+        let patient = random.chance(50); // always lets a pass come to its end before time goes on
+        let mut model = Model::new(start, TIMERS);
+        for _ in 0..STEPS {
+            let timer = random.below(TIMERS as u64) as usize;
+            match random.below(10) {
+                0..=4 => {
+                    model.cancel(timer);
+                    let delay = model.random_delay(random);
+                    model.arm(timer, model.clock + delay);
+                }
+                5 => model.cancel(timer),
+                6 if random.chance(20) => {
+                    model.cancel(timer);
+                    model.arm(timer, model.clock - random.below(10));
+                }
+                6 | 7 => model.advance(limit),
+                _ if patient => {
+                    model.settle(limit);
+                    model.random_step(random);
+                    model.advance(limit);
+                }
+                // Time goes on while the wheel is behind, and timers are armed before it is asked again.
+                _ => model.random_step(random),
+            }
+        }
+        model.settle(limit);
+        model.clock += u64::from(FARTHEST);
+        model.settle(limit);
+        assert!(model.armed.is_empty());
+        assert!(model.wheel.is_idle());
+    });
+}
+
+/// Far fewer timers than milliseconds, so that each deadline is exact, the wheel idles and starts again.
+#[test]
+fn wheel_of_one_timer_tells_its_time() {
+    for_seeds(SEEDS, |random, start| {
+        let mut model = Model::new(start, 1);
+        for _ in 0..STEPS / 4 {
+            let delay = model.random_delay(random);
+            model.arm(0, model.clock + delay);
+            assert_eq!(model.wheel.next_deadline(), Some(model.ticks(model.clock + delay)));
+            if random.chance(20) {
+                model.cancel(0);
+                assert_eq!(model.wheel.next_deadline(), None);
+            }
+            model.clock += delay;
+            model.settle(1024);
+            assert!(model.armed.is_empty() && model.wheel.is_idle());
+            model.random_step(random);
+        }
+    });
+}
+
+/// Equal deadlines are armed while the cascade that brings the first of them down is cut short at every possible place.
+#[test]
+fn equal_deadlines_stay_in_order_across_a_cut_short_cascade() {
+    for start in STARTS {
+        for delay in [64, 70, 4096, 4100, 4160, 300_000] {
+            for passes in 0..12 {
+                let mut model = Model::new(start, 16);
+                (0..8).for_each(|timer| model.arm(timer, 10 + delay));
+                model.arm(8, 10 + delay + 1);
+                model.clock += delay - 1;
+                model.settle(1024);
+                // One more of the same time each time that one node has moved.
+                model.clock += 1;
+                for timer in 9..16 {
+                    if timer - 9 < passes {
+                        model.advance(1);
+                    }
+                    model.arm(timer, 10 + delay + 1);
+                }
+                model.clock += 1;
+                model.settle(1);
+                assert!(model.armed.is_empty());
+            }
+        }
+    }
+}
+
+/// The loop comes late by more than half of what the clock can tell apart from the past, and somebody arms a timer before the
+/// wheel hears of it: after a suspend, or when an idle loop with a far timer is woken for another reason.
+#[test]
+fn timers_armed_before_a_late_pass_are_not_early() {
+    for start in STARTS {
+        for late in [1_u64, 1 << 20, (1 << 30) - 1, 1 << 30, (1 << 30) + 1, 1_999_999_999, (1 << 31) - 12] {
+            let mut model = Model::new(start, 5);
+            model.arm(0, 10 + 1000);
+            model.settle(1024);
+            model.clock += late;
+            for (timer, delay) in [1, 70, 5_000_000, FARTHEST].into_iter().enumerate() {
+                model.arm(timer + 1, model.clock + u64::from(delay));
+            }
+            for _ in 0..1_000 {
+                model.settle(3);
+                let Some(next) = model.wheel.next_deadline() else { break };
+                model.clock += next.diff(model.ticks(model.clock)) as u64;
+            }
+            assert!(model.armed.is_empty());
+        }
+    }
+}
+
+/// A waker that cancels timers which are due in the same pass: they do not fire (tokio #3229).
+#[test]
+fn a_firing_timer_cancels_others_that_are_due() {
+    struct Cancels(AtomicUsize, Log);
+    impl Wake for Cancels {
+        fn wake(self: Arc<Self>) {
+            let address = self.0.load(Ordering::Relaxed);
+            let node = core::ptr::with_exposed_provenance::<Node>(address);
+            // SAFETY: the test keeps the node, and wakes on one thread only.
+            unsafe { (*node).disarm() };
+            self.1.lock().unwrap().push(99);
+        }
+    }
+    for distance in [0, 1, 64, 5000] {
+        let mut model = Model::new(u32::MAX - 100, 4);
+        let victim = core::ptr::from_ref(&*model.nodes[2]).expose_provenance();
+        model.wakers[1] = Waker::from(Arc::new(Cancels(AtomicUsize::new(victim), model.log.clone())));
+        model.arm(0, 110);
+        model.arm(1, 110);
+        model.arm(2, 110 + distance);
+        model.arm(3, 110 + distance);
+        model.wheel.advance(model.ticks(110 + distance), 1024);
+        assert_eq!(*model.log.lock().unwrap(), [0, 99, 3]);
+        assert_eq!(model.wheel.next_deadline(), None);
+    }
+}
+
+/// Nodes that are still linked when the wheel ends are unlinked and their wakers woken; what is armed meanwhile never is.
+#[test]
+fn closing_detaches_every_node() {
+    let mut model = Model::new(u32::MAX - 100, 6);
+    for (timer, delay) in [0, 1, 70, 5_000, 40_000_000, FARTHEST].into_iter().enumerate() {
+        model.arm(timer, model.clock + u64::from(delay));
+    }
+    model.wheel.close();
+    let mut woken = model.log.lock().unwrap().clone();
+    woken.sort_unstable();
+    assert_eq!(woken, [0, 1, 2, 3, 4, 5]);
+    assert!(model.nodes.iter().all(|node| !node.is_armed() && !node.is_in(&model.wheel)));
+    model.wheel.arm(&model.nodes[0], model.ticks(50), model.ticks(20));
+    assert!(!model.nodes[0].is_armed());
+    // The next loop with the same memory.
+    model.wheel.open(8);
+    model.log.lock().unwrap().clear();
+    model.armed.clear();
+    model.arm(1, 50);
+    model.clock = 50;
+    model.settle(1024);
+    assert!(model.armed.is_empty());
+    model.wheel.close();
+}
