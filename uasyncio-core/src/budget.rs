@@ -11,7 +11,7 @@ use crate::current;
 /// Takes one operation from the budget of the task that is being polled.
 ///
 /// `Pending`, when none is left: the task has been woken, so return `Pending` too, and the task goes on behind the others that
-/// are ready, and behind a look at timers and I/O. Outside a loop there is no budget, and it is always `Ready`.
+/// are ready, and behind a look at timers and I/O. If the operation then would block, [`refund`] it. Outside a loop there is no budget, and it is always `Ready`.
 ///
 /// ```
 /// use std::future::poll_fn;
@@ -39,6 +39,30 @@ pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
     match current::get() {
         Some(state) if !state.spend() => exhausted(cx),
         _ => Poll::Ready(()),
+    }
+}
+
+/// Gives back what [`poll_proceed`] took, for an operation that then had to wait.
+///
+/// Without it a task that waits for more than 128 things at a time would spend all of its budget on asking the first of them
+/// again and again, and never come to the others.
+///
+/// ```
+/// use std::task::Context;
+/// use uasyncio_core::{budget, run};
+///
+/// run(async {
+///     let mut cx = Context::from_waker(std::task::Waker::noop());
+///     for _ in 0..1_000 {
+///         assert!(budget::poll_proceed(&mut cx).is_ready());
+///         budget::refund(); // "would block"
+///     }
+/// });
+/// ```
+#[inline]
+pub fn refund() {
+    if let Some(state) = current::get() {
+        state.refund();
     }
 }
 

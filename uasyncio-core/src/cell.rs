@@ -245,9 +245,12 @@ impl JoinHead {
         // clone is made before and the old one dropped after.
         let same = unsafe { (*self.link.get()).waker.as_ref().is_some_and(|old| old.will_wake(waker)) };
         if !same {
-            let new = Some(waker.clone());
+            let new = waker.clone();
+            if !matches!(self.state.get(), State::Running | State::Empty) {
+                return new.wake(); // the clone has driven the loop, and the end has come
+            }
             // SAFETY: as above.
-            let old = unsafe { mem::replace(&mut *(*self.link.get()).waker, new) };
+            let old = unsafe { mem::replace(&mut *(*self.link.get()).waker, Some(new)) };
             drop(old);
         }
     }

@@ -82,7 +82,7 @@ impl Gate {
 
     /// The owner gives the gate up: no visitor is inside when this returns, and none acts on it any more.
     pub(crate) fn close(&self) {
-        self.visitors.fetch_or(CLOSED, Ordering::AcqRel);
+        self.visitors.fetch_or(CLOSED, Ordering::Relaxed);
         while self.visitors.load(Ordering::Acquire) != CLOSED {
             relax(); // a visitor is between its steps 2 and 6, none of which waits for anything
         }
@@ -128,7 +128,7 @@ impl Gate {
         if self.dirty.load(Ordering::Relaxed).is_null() {
             return;
         }
-        let mut next = NonNull::new(self.dirty.swap(ptr::null_mut(), Ordering::AcqRel));
+        let mut next = NonNull::new(self.dirty.swap(ptr::null_mut(), Ordering::Acquire));
         while let Some(mark) = next {
             // SAFETY: U1. A mark on the list is the head of a page, which is never freed.
             let shared = unsafe { mark.as_ref() };
@@ -183,7 +183,7 @@ impl Mark {
 
     /// The owner leaves the page to another loop. Its gate must be closed.
     pub(crate) fn leave(&self) {
-        self.home.store(ptr::null_mut(), Ordering::Release);
+        self.home.store(ptr::null_mut(), Ordering::Relaxed);
         self.bits.store(0, Ordering::Relaxed);
     }
 
@@ -203,7 +203,8 @@ impl Mark {
         let Some(_visit) = gate.enter() else {
             return;
         };
-        if shared.home.load(Ordering::Acquire) != home {
+        // If the gate was closed since, entering has acquired what its new owner released by opening it, hence this too.
+        if shared.home.load(Ordering::Relaxed) != home {
             return; // the loop that the waker was made for is gone, and its tasks with it
         }
         if shared.bits.fetch_or(1 << index, Ordering::AcqRel) == 0 {

@@ -459,6 +459,12 @@ impl LoopState {
         left > 0
     }
 
+    /// Gives one operation back.
+    #[inline]
+    pub(crate) fn refund(&self) {
+        self.budget.set(self.budget.get().saturating_add(1).min(BUDGET_PER_POLL));
+    }
+
     /// The time that deadlines are counted from, read once in each poll that asks.
     #[inline]
     pub(crate) fn now_rounded_up(&self) -> Ticks {

@@ -1,5 +1,5 @@
-//! What the loop allocates: one piece of memory for each new task, nothing while it runs (trap 22), and it keeps none of it
-//! (T-17, T-22). A counting allocator says so.
+//! What the loop allocates: one piece of memory for each new task, nothing while it runs (trap 22), and wakers keep none
+//! of it (T-17). A counting allocator says so.
 
 #![cfg(all(feature = "std", feature = "virtual-time"))]
 
@@ -15,9 +15,7 @@ use std::thread;
 
 use common::{Signal, at_both_starts, poll_once};
 use counting::{CountingAllocator, Heap, heap, heap_during, since};
-use uasyncio_core::{
-    Attention, EventLoop, Task, VirtualTime, catch_cancel, create_task, get_event_loop, run, sleep_ms, spawn, yield_now,
-};
+use uasyncio_core::{Attention, EventLoop, Task, VirtualTime, create_task, get_event_loop, run, sleep_ms, spawn, yield_now};
 
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
@@ -287,49 +285,6 @@ fn wakers_pin_no_memory() {
                 .unwrap();
         }
     });
-}
-
-/// T-22: loops come and go, with all kinds of tasks in them, and nothing is left but the pool.
-#[test]
-fn loops_leak_nothing() {
-    let program = || {
-        let event_loop = EventLoop::with_platform(VirtualTime::new());
-        let remote = event_loop.remote();
-        let kept = event_loop.create_task(async { String::from("a result") });
-        let mut tasks = Vec::new();
-        for n in 0..100 {
-            tasks.push(event_loop.create_task(catch_cancel(sleep_ms(n * 100))));
-            event_loop.spawn(async move {
-                drop(create_task(async { panic_quietly() }));
-                let nested = create_task(sleep_ms(n));
-                sleep_ms(1_000 + n).await;
-                nested.await.unwrap();
-            });
-            event_loop.call_later_ms(n * 50, || drop(String::from("owned")));
-            remote.call_soon_threadsafe(|| ()).unwrap();
-        }
-        drop(remote.spawn(|| async { pending::<String>().await }));
-        event_loop.set_exception_handler(|_| ());
-        event_loop
-            .run_until_complete(async {
-                sleep_ms(40).await;
-                tasks[50].cancel();
-                sleep_ms(1).await;
-            })
-            .unwrap();
-        drop(event_loop);
-        drop((kept, tasks, remote));
-    };
-    program();
-    let before = heap();
-    for _ in 0..3 {
-        program();
-        assert_eq!(since(before).bytes, 0);
-    }
-}
-
-fn panic_quietly() {
-    std::panic::resume_unwind(Box::new("as planned"));
 }
 
 /// T-16 and T-18: giving up a wait ten thousand times keeps nothing.

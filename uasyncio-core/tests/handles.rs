@@ -361,3 +361,55 @@ fn the_main_future_borrows() {
     let mut by_reference = Box::pin(poll_fn(|_| Poll::Ready(joined.len())));
     assert_eq!(run(Pin::as_mut(&mut by_reference)), 2);
 }
+
+/// U8: the end may come while the waiter's waker is being cloned, if that clone drives the loop. The task is then done, whatever
+/// its end, and the waiter is told to look again.
+#[test]
+fn a_waker_whose_clone_drives_the_loop() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::task::{RawWaker, RawWakerVTable};
+
+    thread_local!(static LOOP: RefCell<Option<EventLoop<VirtualTime>>> = const { RefCell::new(None) });
+    static WAKES: AtomicU32 = AtomicU32::new(0);
+    static TABLE: RawWakerVTable = RawWakerVTable::new(
+        |data| {
+            LOOP.with_borrow(|event_loop| event_loop.as_ref().map(|event_loop| event_loop.turn().unwrap()));
+            RawWaker::new(data, &TABLE)
+        },
+        |_| _ = WAKES.fetch_add(1, Ordering::Relaxed),
+        |_| _ = WAKES.fetch_add(1, Ordering::Relaxed),
+        |_| (),
+    );
+    // SAFETY: the table's functions own nothing, and what they touch is the present thread's or atomic.
+    let waker = unsafe { Waker::new(std::ptr::null(), &TABLE) };
+
+    LOOP.set(Some(EventLoop::with_platform(VirtualTime::new())));
+    let create = |end: u32| {
+        LOOP.with_borrow(|event_loop| {
+            event_loop.as_ref().unwrap().create_task(async move {
+                match end {
+                    0 => String::from("result"),
+                    1 => std::panic::resume_unwind(Box::new("as planned")),
+                    _ => pending().await,
+                }
+            })
+        })
+    };
+    for end in 0..3 {
+        let before = WAKES.load(Ordering::Relaxed);
+        let mut task = create(end);
+        if end == 2 {
+            assert!(task.cancel());
+        }
+        assert!(poll_once(&mut task, &waker).is_pending());
+        assert!(task.done());
+        assert_eq!(WAKES.load(Ordering::Relaxed), before + 1);
+        match (end, poll_once(&mut task, &waker)) {
+            (0, Poll::Ready(Ok(text))) => assert_eq!(text, "result"),
+            (1, Poll::Ready(Err(error))) => assert_eq!(error.into_panic().unwrap().message(), Some("as planned")),
+            (2, Poll::Ready(Err(error))) => assert!(error.is_cancelled()),
+            (end, poll) => panic!("{end}: {poll:?}"),
+        }
+    }
+    LOOP.set(None);
+}

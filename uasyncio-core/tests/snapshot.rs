@@ -4,11 +4,14 @@
 
 mod common;
 
-use std::future::{pending, poll_fn};
+use std::future::pending;
+#[cfg(feature = "trace")]
+use std::future::poll_fn;
+#[cfg(feature = "trace")]
 use std::task::Poll;
 
 use common::{Signal, at_both_starts};
-use uasyncio_core::{TaskInfo, TaskState, create_task, get_event_loop, sleep_ms, spawn, trace as tracing, yield_now};
+use uasyncio_core::{TaskInfo, TaskState, create_task, get_event_loop, sleep_ms, spawn, yield_now};
 
 fn states() -> Vec<TaskState> {
     get_event_loop().tasks().iter().map(TaskInfo::state).collect()
@@ -106,7 +109,7 @@ fn a_dump() {
                 get_event_loop().call_later_ms(50, || ()); // here + 5
                 uasyncio_core::call_soon(|| ()); // here + 6
                 event_loop.spawn(poll_fn(|_| {
-                    tracing::waiting("a \"sign\"");
+                    uasyncio_core::trace::waiting("a \"sign\"");
                     Poll::Pending
                 })); // here + 7
                 sleep_ms(1).await;
@@ -180,7 +183,7 @@ fn reasons_end_with_the_wait() {
                     poll_fn(|cx| {
                         if !told {
                             told = true;
-                            tracing::waiting("the first poll");
+                            uasyncio_core::trace::waiting("the first poll");
                         }
                         wait.as_mut().poll(cx)
                     })

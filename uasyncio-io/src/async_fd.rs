@@ -230,12 +230,12 @@ impl<T: Pollable + 'static> AsyncFd<T> {
         interest: Interest,
         mut operation: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        ready!(budget::poll_proceed(cx));
         let object = self.get_ref();
         loop {
             ready!(self.poll_ready(cx, interest))?;
+            ready!(budget::poll_proceed(cx));
             match self.registration.attempt(interest, || operation(object)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => budget::refund(),
                 result => return Poll::Ready(result),
             }
         }
@@ -287,10 +287,13 @@ impl<T: Pollable + 'static> AsyncFd<T> {
     /// # std::io::Result::Ok(())
     /// ```
     pub async fn io<R>(&self, interest: Interest, mut operation: impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
-        poll_fn(budget::poll_proceed).await;
         loop {
+            poll_fn(budget::poll_proceed).await;
             match self.try_io(interest, &mut operation) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.ready(interest).await?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    budget::refund();
+                    self.ready(interest).await?;
+                }
                 result => return result,
             }
         }

@@ -112,7 +112,6 @@ impl<'a, T: Transport> Future for ReadExactly<'a, T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let reader = this.reader.as_mut().expect(COMPLETED);
-        ready!(budget::poll_proceed(cx));
         if this.count > this.limit {
             return Poll::Ready(Err(ReadError::LimitExceeded { limit: this.limit }));
         }
@@ -121,6 +120,7 @@ impl<'a, T: Transport> Future for ReadExactly<'a, T> {
                 return Poll::Ready(Err(reader.take_partial()));
             }
         }
+        ready!(budget::poll_proceed(cx));
         let reader = this.reader.take().expect(COMPLETED);
         Poll::Ready(Ok(reader.buffer_mut().take(this.count)))
     }
@@ -243,10 +243,10 @@ impl<T: Transport> Future for SkipUntil<'_, T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let SkipUntil { reader, delimiter } = self.get_mut();
-        ready!(budget::poll_proceed(cx));
         loop {
             let bytes = reader.buffered();
             if let Some(length) = find_delimiter(bytes, delimiter, 0) {
+                ready!(budget::poll_proceed(cx));
                 reader.consume(length);
                 return Poll::Ready(Ok(true));
             }

@@ -366,13 +366,15 @@ impl<T: Transport> StreamReader<T> {
         scanned: &mut usize,
         limit: usize,
     ) -> Poll<Result<Option<usize>, ReadError>> {
-        // Lines that are there already count too, or a task with a full buffer would never give way.
-        ready!(budget::poll_proceed(cx));
         loop {
             let bytes = self.buffer.bytes();
             let found = find_delimiter(bytes, delimiter, *scanned);
             match found {
-                Some(length) if length <= limit => return Poll::Ready(Ok(Some(length))),
+                Some(length) if length <= limit => {
+                    // What is there already counts too, or a task with a full buffer would never give way.
+                    ready!(budget::poll_proceed(cx));
+                    return Poll::Ready(Ok(Some(length)));
+                }
                 None if bytes.len() < limit => {}
                 _ => return Poll::Ready(Err(ReadError::LimitExceeded { limit })),
             }

@@ -167,7 +167,10 @@ pub(crate) fn poll_attempt<T: Transport, R>(
         match attempt(transport) {
             Ok(done) => return Poll::Ready(Ok(done)),
             Err(TryError::Failed(error)) => return Poll::Ready(Err(error)),
-            Err(TryError::Blocked(direction)) => ready!(poll_ready(transport, cx, direction, reason))?,
+            Err(TryError::Blocked(direction)) => {
+                budget::refund();
+                ready!(poll_ready(transport, cx, direction, reason))?;
+            }
         }
     }
 }

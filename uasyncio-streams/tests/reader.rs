@@ -2,6 +2,7 @@
 
 mod common;
 
+use std::future::Future;
 use std::io;
 use std::task::Poll;
 
@@ -357,4 +358,30 @@ fn aclose_of_the_writer_wakes_a_waiting_reader_with_an_error() {
     }
 }
 
-use std::future::Future;
+/// A naive join asks all of its members in every poll. Those that wait must not use up the budget of those behind them.
+#[test]
+fn a_task_may_wait_for_more_reads_than_its_budget_has_operations() {
+    let woken_reader = uasyncio_core::run(async {
+        let (near, mut far): (Vec<_>, Vec<_>) = (0..300).map(|_| duplex(4)).unzip();
+        let mut readers: Vec<_> = near.into_iter().map(|end| split(end).0).collect();
+        let last = split(far.remove(299)).1;
+        let mut writer = Some(last);
+        let mut polls = 0;
+        std::future::poll_fn(|cx| {
+            polls += 1;
+            assert!(polls < 10, "the last reader is never asked");
+            if let Some(mut writer) = writer.take() {
+                uasyncio_core::spawn(async move { writer.awrite(b"x").await.unwrap() });
+            }
+            for (index, reader) in readers.iter_mut().enumerate() {
+                let mut byte = [0];
+                if std::pin::Pin::new(&mut reader.read(&mut byte)).poll(cx).is_ready() {
+                    return Poll::Ready(index);
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    });
+    assert_eq!(woken_reader, 299);
+}

@@ -4,6 +4,7 @@
 //! is played by an `Arc` and a mutex.
 
 use super::{Gate, Mark};
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ptr::{self, NonNull};
 use core::task::Waker;
@@ -172,6 +173,23 @@ fn loom_remote_wakes_of_two_pages() {
     });
 }
 
+/// A page is marked again while the owner works through the list that it is on: what was behind it there is not lost.
+#[test]
+fn loom_page_is_marked_again_while_it_is_taken() {
+    model(6, || {
+        let (world, park) = World::with_a_loop(2);
+        world.wake(0, 0);
+        world.wake(1, 1);
+        let visitor = world.visit(|world| world.wake(1, 2));
+        let mut seen = 0;
+        while seen != 0b111 {
+            seen |= sleep_until_marked(world.gate(0), &park);
+        }
+        visitor.join().unwrap();
+        world.gate(0).close();
+    });
+}
+
 /// One waker on two threads: both wake the same slot, and the poll that follows sees what either wrote.
 #[test]
 fn loom_one_waker_on_two_threads() {
@@ -228,9 +246,12 @@ fn loom_remote_wake_against_loop_drop() {
         alive.store(false, Ordering::Relaxed);
         world.marks[0].leave();
         join(visitors);
-        // Whatever they did, the next loop on this gate finds nothing of it.
-        world.gate(0).open(Waker::noop().clone());
+        // Whatever they did, the next loop on this gate finds nothing of it, and is awake.
+        let park = Arc::new(Park::default());
+        world.gate(0).open(Waker::from(std::sync::Arc::new(Notify(park.clone()))));
         world.gate(0).take(|_, _| panic!("a mark of the former loop"));
+        world.gate(0).notify();
+        assert_eq!(park.notices(), 0);
         assert!(world.gate(0).fall_asleep());
         world.gate(0).close();
     });
@@ -289,6 +310,25 @@ fn loom_stale_wake_is_at_most_spurious() {
         world.gate(0).take(|_, bits| times += usize::from(bits == 1 << 5));
         assert!(times <= 1);
         world.gate(0).close();
+    });
+}
+
+/// A stale waker finds its page with a loop whose gate was made after the waker: it sees that gate whole.
+#[test]
+fn loom_remote_wake_finds_a_new_gate() {
+    model(6, || {
+        let world = World::new(0, 1);
+        let visitor = world.visit(|world| world.wake(0, 5));
+        let gate = Box::new(Gate::new());
+        // SAFETY: U1. The visitor, who alone may see it later, is joined before it is freed.
+        let shared: &'static Gate = unsafe { &*ptr::from_ref(&*gate) };
+        shared.open(Waker::noop().clone());
+        world.marks[0].settle(shared);
+        visitor.join().unwrap();
+        let mut seen = 0;
+        shared.take(|_, bits| seen |= bits);
+        assert!(seen == 0 || seen == 1 << 5);
+        shared.close();
     });
 }
 
