@@ -250,7 +250,7 @@ impl JoinHead {
                 return new.wake(); // the clone has driven the loop, and the end has come
             }
             // SAFETY: as above.
-            let old = unsafe { mem::replace(&mut *(*self.link.get()).waker, Some(new)) };
+            let old = unsafe { &mut *(*self.link.get()).waker }.replace(new);
             drop(old);
         }
     }

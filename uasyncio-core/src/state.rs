@@ -561,7 +561,9 @@ impl Drop for Entered {
         current::replace(self.outer);
         self.state.running.set(self.was_running);
         self.state.current.set(self.task);
-        self.state.clock.set(None);
+        if !self.was_running {
+            self.state.clock.set(None); // else the poll that called for this goes on, at the same time
+        }
         if let Some(platform) = &self.platform {
             platform.leave();
         }

@@ -111,7 +111,7 @@ fn nothing_is_allocated_while_looping() {
         let cancelled_sleeps = || async move {
             for n in 0..rounds {
                 let mut sleep = std::pin::pin!(sleep_ms(1 << (n % 32)));
-                poll_fn(|cx| Poll::Ready(assert!(sleep.as_mut().poll(cx).is_pending()))).await;
+                assert!(poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx).is_pending())).await);
                 sleep.as_mut().reset(std::time::Duration::from_millis(5));
             }
         };

@@ -60,6 +60,8 @@ fn abort_while_queued() {
     });
 }
 
+type Wait = std::pin::Pin<Box<dyn Future<Output = ()>>>;
+
 /// Trap 3: asleep, parked, awaiting a task. The destructors run before the awaiter hears of it.
 #[test]
 fn abort_while_waiting() {
@@ -71,7 +73,7 @@ fn abort_while_waiting() {
                     sleep_ms(20).await;
                     log.log("the awaited task went on");
                 });
-                let waits: [(&str, std::pin::Pin<Box<dyn Future<Output = ()>>>); 4] = [
+                let waits: [(&str, Wait); 4] = [
                     ("asleep", Box::pin(sleep_ms(60_000))),
                     ("parked", Box::pin(pending())),
                     ("awaiting", Box::pin(async { awaited.await.unwrap() })),

@@ -2,6 +2,7 @@
 //! (T-22, T-23; traps 6 and 50).
 
 #![cfg(all(feature = "std", feature = "virtual-time"))]
+#![allow(clippy::waker_clone_wake, reason = "clones are what is tested")]
 
 mod common;
 

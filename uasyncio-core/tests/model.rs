@@ -4,6 +4,7 @@
 //! The oracle is a `VecDeque` of slots and a table that says which task is in which. It predicts every single poll.
 
 #![cfg(all(feature = "std", feature = "virtual-time"))]
+#![allow(clippy::waker_clone_wake, reason = "clones are what is tested")]
 
 mod common;
 

@@ -331,11 +331,20 @@ impl<T: Transport> StreamReader<T> {
     pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<io::Result<usize>> {
         // The end of every burst: nothing is buffered and nothing has come. No buffer is taken for that. In line, and the
         // rest not, because this is half of what a request on a kept connection costs here.
-        if self.buffer.is_empty() && self.transport.is_blocked(Direction::Read) {
-            self.buffer.release();
-            ready!(poll_ready(&*self.transport, cx, Direction::Read, WAITING))?;
+        if self.buffer.is_empty() {
+            ready!(self.poll_unblocked(cx))?;
         }
         self.poll_fill_now(cx, limit)
+    }
+
+    /// Waits, without a buffer, if reading is known to block.
+    #[inline(always)]
+    fn poll_unblocked(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.transport.is_blocked(Direction::Read) {
+            return Poll::Ready(Ok(()));
+        }
+        self.buffer.release();
+        poll_ready(&*self.transport, cx, Direction::Read, WAITING)
     }
 
     #[inline(never)]
@@ -352,7 +361,9 @@ impl<T: Transport> StreamReader<T> {
     }
 
     /// Reads into `target`, which is not empty, while the buffer is empty.
+    #[inline]
     pub(crate) fn poll_read_past(&mut self, cx: &mut Context<'_>, target: &mut [u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_unblocked(cx))?;
         self.buffer.release();
         poll_attempt(&*self.transport, cx, WAITING, |transport| transport.try_read(target))
     }

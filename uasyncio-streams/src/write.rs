@@ -31,6 +31,7 @@ impl<T> AWrite<'_, T> {
 impl<T: Transport> Future for AWrite<'_, T> {
     type Output = io::Result<()>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let AWrite { writer, data, offset } = self.get_mut();
         poll_rest(writer, cx, data, offset)

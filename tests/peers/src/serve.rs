@@ -30,7 +30,7 @@ pub const ROSTER: &[Contender] = &[
 /// The bytes of the buffer of an echo connection; small, since the memory of idle connections is compared.
 const ECHO_BUFFER: usize = 256;
 /// The bytes of the buffer of an HTTP connection.
-const HTTP_BUFFER: usize = 2048;
+pub(crate) const HTTP_BUFFER: usize = 2048;
 
 /// Binds a free port and tells the parent.
 fn listen() -> TcpListener {

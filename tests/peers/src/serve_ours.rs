@@ -1,8 +1,9 @@
 //! Our servers, written as users of uasyncio-streams write them; the document and the parser are everyone's.
 
 use crate::document::{DOCUMENT_RESPONSE, parse};
+use crate::serve::HTTP_BUFFER;
 use std::io;
-use uasyncio_streams::{ReadError, TcpReader, TcpWriter, start_server};
+use uasyncio_streams::{TcpReader, TcpWriter, start_server};
 
 /// Serves until the process is killed. `ready` is told the port.
 pub fn run(service: &str, ready: fn(u16)) {
@@ -38,24 +39,28 @@ async fn once(mut reader: TcpReader, mut writer: TcpWriter) -> io::Result<()> {
     writer.awrite(data).await
 }
 
-/// Answers every request with the document.
-async fn http(mut reader: TcpReader, mut writer: TcpWriter) -> Result<(), ReadError> {
+/// Answers every request with the document. The buffer is the connection's own, as in the other servers.
+async fn http(mut reader: TcpReader, mut writer: TcpWriter) -> io::Result<()> {
+    let mut buffer = [0; HTTP_BUFFER];
+    let mut filled = 0;
     loop {
-        match parse(reader.buffered()) {
+        match parse(&buffer[..filled]) {
             Ok(Some(request)) => {
                 let (head, keep_alive) = (request.head, request.keep_alive);
+                filled -= head;
+                if filled > 0 {
+                    buffer.copy_within(head..head + filled, 0);
+                }
                 writer.awrite(DOCUMENT_RESPONSE).await?;
-                reader.consume(head);
                 if !keep_alive {
                     return Ok(());
                 }
             }
-            Ok(None) => {
-                if reader.fill_more().await? == 0 {
-                    return Ok(());
-                }
-            }
-            Err(_) => return Ok(()),
+            Ok(None) if filled < HTTP_BUFFER => match reader.read(&mut buffer[filled..]).await? {
+                0 => return Ok(()),
+                length => filled += length,
+            },
+            _ => return Err(io::ErrorKind::InvalidData.into()),
         }
     }
 }

@@ -14,22 +14,22 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use uasyncio_core::{EventLoop, ExceptionContext, Loop, Platform, Ticks, try_get_event_loop};
+use uasyncio_core::{ExceptionContext, Loop, Platform, Ticks, try_get_event_loop};
 
 /// Where clocks start: at zero, and so that the clock wraps around after eight milliseconds.
 pub(crate) const STARTS: [Ticks; 2] = [Ticks::from_millis(0), Ticks::from_millis(u32::MAX - 7)];
 
 /// Runs a scenario on a loop whose virtual clock starts at 0, and again on one that starts just before the wrap.
 #[cfg(feature = "virtual-time")]
-pub(crate) fn at_both_starts(scenario: impl Fn(&EventLoop<uasyncio_core::VirtualTime>, &Trace)) {
+pub(crate) fn at_both_starts(scenario: impl Fn(&uasyncio_core::EventLoop<uasyncio_core::VirtualTime>, &Trace)) {
     with_loops_at_both_starts(|event_loop, trace| scenario(&event_loop, trace));
 }
 
 /// The same for a scenario that ends the loop itself.
 #[cfg(feature = "virtual-time")]
-pub(crate) fn with_loops_at_both_starts(scenario: impl Fn(EventLoop<uasyncio_core::VirtualTime>, &Trace)) {
+pub(crate) fn with_loops_at_both_starts(scenario: impl Fn(uasyncio_core::EventLoop<uasyncio_core::VirtualTime>, &Trace)) {
     for start in STARTS {
-        let event_loop = EventLoop::with_platform(uasyncio_core::VirtualTime::starting_at(start));
+        let event_loop = uasyncio_core::EventLoop::with_platform(uasyncio_core::VirtualTime::starting_at(start));
         scenario(event_loop, &Trace::new(start));
     }
 }
@@ -267,13 +267,16 @@ impl Drop for Watchdog {
     }
 }
 
+/// What happens during a wait; it gets the clock.
+type WaitEvent = Box<dyn FnOnce(&Cell<Ticks>)>;
+
 /// A platform whose clock advances by what was waited, and which records every call into a trace.
 pub(crate) struct Recorder {
     trace: Trace,
     now: Rc<Cell<Ticks>>,
     notified: Arc<CountingWaker>,
     /// What happens during the next waits, instead of the clock's advance.
-    script: RefCell<VecDeque<Box<dyn FnOnce(&Cell<Ticks>)>>>,
+    script: RefCell<VecDeque<WaitEvent>>,
     clock_reads: Cell<u32>,
     entered: Cell<i32>,
 }

@@ -10,9 +10,9 @@
 //! * TASK: a slot's `task` is touched by `run`, which never runs inside itself, and by `spawn`, on slots that have none.
 //! * PIN: a `TaskCell` lives in an `Rc` and its future is never moved out, only dropped in place.
 
-use super::wheel::{Key, Wheel};
+use super::wheel::{Node, Wheel};
 use crate::runtimes::{Renewable, Runtime, Timers};
-use std::cell::{Cell, RefCell, UnsafeCell};
+use std::cell::{Cell, UnsafeCell};
 use std::future::Future;
 use std::pin::Pin;
 use std::ptr;
@@ -36,7 +36,7 @@ struct Home {
     free: Cell<Option<&'static Slot>>,
     start: Instant,
     clock: Cell<Option<u32>>,
-    wheel: RefCell<Wheel>,
+    wheel: &'static Wheel,
     // What other threads touch:
     asleep: AtomicBool,
     has_mail: AtomicBool,
@@ -144,15 +144,14 @@ impl Home {
     }
 
     fn fire_timers(&self) {
-        let mut wheel = self.wheel.borrow_mut();
-        if !wheel.is_empty() {
+        if !self.wheel.is_empty() {
             self.clock.set(None);
-            wheel.advance(self.now());
+            self.wheel.advance(self.now());
         }
     }
 
     fn sleep(&self) {
-        let timeout = self.wheel.borrow().next_event().map(|when| {
+        let timeout = self.wheel.next_event().map(|when| {
             let elapsed = self.start.elapsed();
             Duration::from_millis(u64::from(when)).saturating_sub(elapsed)
         });
@@ -256,7 +255,7 @@ impl Runtime for Floor {
             free: Cell::new(None),
             start: Instant::now(),
             clock: Cell::new(None),
-            wheel: RefCell::new(Wheel::new()),
+            wheel: Wheel::leak(),
             asleep: AtomicBool::new(false),
             has_mail: AtomicBool::new(false),
             mail: Mutex::new(Vec::new()),
@@ -290,59 +289,109 @@ impl Runtime for Floor {
     }
 }
 
-/// Sleeps in the wheel of the `block_on` that polls it.
-pub struct Sleep {
-    time: Duration,
-    key: Option<Key>,
-}
-
-/// A sleep of `time`, counted from its first poll.
-pub fn sleep(time: Duration) -> Sleep {
-    Sleep { time, key: None }
-}
-
-impl Sleep {
-    fn disarm(&mut self) {
-        if let Some(key) = self.key.take() {
-            Home::here().wheel.borrow_mut().remove(key);
-        }
-    }
+pin_project_lite::pin_project! {
+    /// Sleeps in the wheel of the `block_on` that polls it first, and wakes the task that polled it first.
+    pub struct Sleep { time: Duration, #[pin] node: Node }
 }
 
 impl Future for Sleep {
     type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let home = Home::here();
-        let mut wheel = home.wheel.borrow_mut();
-        match self.key {
-            None => {
-                let deadline = home.now() + 1 + self.time.as_millis() as u32;
-                self.key = Some(wheel.insert(deadline, cx.waker().clone()));
-                Poll::Pending
-            }
-            Some(key) if wheel.has_fired(key) => Poll::Ready(()),
-            Some(_) => Poll::Pending,
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let node = self.as_ref().project_ref().node;
+        if node.is_unarmed() {
+            let home = Home::here();
+            let deadline = home.now() + 1 + self.time.as_millis() as u32;
+            home.wheel.arm(node, deadline, cx.waker().clone());
         }
-    }
-}
-
-impl Drop for Sleep {
-    fn drop(&mut self) {
-        self.disarm();
+        if node.has_fired() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
 impl Renewable for Sleep {
-    fn renew(mut self: Pin<&mut Self>, time: Duration) -> bool {
-        self.disarm();
-        self.time = time;
+    fn renew(self: Pin<&mut Self>, time: Duration) -> bool {
+        let this = self.project();
+        this.node.disarm();
+        *this.time = time;
         true
     }
 }
 
 impl Timers for Floor {
     fn sleep(time: Duration) -> impl Renewable {
-        sleep(time)
+        Sleep { time, node: Node::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::yield_now;
+    use std::rc::Rc;
+    use std::sync::mpsc;
+
+    #[test]
+    fn tasks_are_joined_and_run_first_in_first_out() {
+        let order = Floor::block_on(async {
+            let order = Rc::new(Cell::new(0));
+            let tasks: Vec<_> = (1..=3)
+                .map(|number| {
+                    let order = order.clone();
+                    spawn(async move {
+                        for _ in 0..2 {
+                            order.set(order.get() * 10 + number);
+                            yield_now().await;
+                        }
+                    })
+                })
+                .collect();
+            for task in tasks {
+                task.await;
+            }
+            // Their slots are used again.
+            spawn(async {}).await;
+            order.get()
+        });
+        assert_eq!(order, 123_123);
+    }
+
+    #[test]
+    fn a_sleep_dropped_in_time_wakes_nobody_and_another_ends() {
+        Floor::block_on(async {
+            let mut dropped = Box::pin(Floor::sleep(Duration::from_millis(1)));
+            std::future::poll_fn(|cx| {
+                assert!(dropped.as_mut().poll(cx).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+            drop(dropped);
+            spawn(async { Floor::sleep(Duration::from_millis(3)).await }).await;
+        });
+    }
+
+    #[test]
+    fn wakes_from_another_thread_arrive_also_when_the_loop_is_gone() {
+        let (send, receive) = mpsc::channel::<Waker>();
+        let thread = std::thread::spawn(move || receive.into_iter().for_each(|waker| waker.wake()));
+        Floor::block_on(async move {
+            for _ in 0..100 {
+                let mut asked = false;
+                std::future::poll_fn(|cx| {
+                    if std::mem::replace(&mut asked, true) {
+                        return Poll::Ready(());
+                    }
+                    send.send(cx.waker().clone()).expect("the thread listens");
+                    Poll::Pending
+                })
+                .await;
+            }
+            // This one comes late.
+            std::future::poll_fn(|cx| {
+                send.send(cx.waker().clone()).expect("the thread listens");
+                Poll::Ready(())
+            })
+            .await;
+        });
+        thread.join().expect("it ends when the channel closes");
     }
 }
