@@ -128,7 +128,7 @@ impl<'a, F: Future> Lent<'a, F> {
     /// The slot must be empty again before `'a` ends and before this is moved or dropped.
     pub(crate) unsafe fn as_task(&self) -> NonNull<dyn Runnable> {
         let task: NonNull<dyn Runnable + '_> = NonNull::from(self);
-        // SAFETY: only the lifetime changes, and the caller keeps to the shorter one.
+        // SAFETY: U4. Only the lifetime changes, and the caller keeps to the shorter one.
         unsafe { mem::transmute::<NonNull<dyn Runnable + '_>, NonNull<dyn Runnable>>(task) }
     }
 
@@ -276,7 +276,7 @@ impl JoinHead {
         debug_assert_eq!(self.state.get(), State::Panicked);
         // SAFETY: U8. `Panicked` says that the link holds a panic; the next lines end that.
         let panic = unsafe { ManuallyDrop::take(&mut (*self.link.get()).panic) };
-        // SAFETY: the link holds nothing now.
+        // SAFETY: U8. The link holds nothing now.
         unsafe { (*self.link.get()).waker = ManuallyDrop::new(None) };
         self.state.set(State::Empty);
         panic

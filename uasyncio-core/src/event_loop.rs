@@ -114,7 +114,7 @@ impl<P: Platform> EventLoop<P> {
         let _entered = state.enter(); // dropped last: the future's destructors still find the loop
         let future = pin!(future);
         let lent = Lent::new(future);
-        // SAFETY: `Removed` empties the slot before `lent` goes, on every way out of here.
+        // SAFETY: U4. `Removed` empties the slot before `lent` goes, on every way out of here.
         let task = unsafe { lent.as_task() };
         let Some(slot) = state.insert(task, true) else {
             return Err(RunError::Stopped);

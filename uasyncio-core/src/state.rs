@@ -590,9 +590,9 @@ impl Runnable for StopMark {
 
 /// A slot gives up its share of a task.
 fn release(task: NonNull<dyn Runnable>) {
-    // SAFETY: the slot held a share until now, so the task is alive.
+    // SAFETY: U4. The slot held a share until now, so the task is alive.
     if unsafe { task.as_ref() }.disown() {
-        // SAFETY: that was the last share, and what can be disowned came from a box.
+        // SAFETY: U4. That was the last share, and what can be disowned came from a box.
         unsafe { cell::free(task) };
     }
 }

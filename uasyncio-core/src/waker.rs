@@ -24,7 +24,7 @@ unsafe fn clone(data: *const ()) -> RawWaker {
 unsafe fn drop_nothing(_: *const ()) {}
 
 unsafe fn wake(data: *const ()) {
-    // SAFETY: `waker` put it there.
+    // SAFETY: U1. `waker` put it there.
     wake_slot(unsafe { SlotRef::from_raw(data) });
 }
 

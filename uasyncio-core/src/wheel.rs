@@ -215,7 +215,7 @@ impl Drop for Node {
 impl Level {
     fn new() -> NonNull<Level> {
         let level = NonNull::from(Box::leak(Box::new(Level([const { Link::new() }; LISTS]))));
-        // SAFETY: it has just been made. The heads point at themselves, so only now that it is no box any more, which would
+        // SAFETY: U9. It has just been made. The heads point at themselves, so only now that it is no box any more, which would
         // claim to be the one way to reach them.
         for head in unsafe { &level.as_ref().0 } {
             head.close();
@@ -423,7 +423,7 @@ impl Wheel {
         }
         for level in &self.levels {
             if let Some(lists) = level.take() {
-                // SAFETY: it came from `Box::leak`, and no node is linked to it any more.
+                // SAFETY: U9. It came from `Box::leak`, and no node is linked to it any more.
                 drop(unsafe { Box::from_raw(lists.as_ptr()) });
             }
         }

@@ -161,6 +161,41 @@ fn only_the_innermost_catches() {
     });
 }
 
+/// Once the inner one has ended, by itself or by a cancel, the outer one is the innermost.
+#[test]
+fn the_outer_one_catches_what_comes_later() {
+    at_both_starts(|event_loop, trace| {
+        event_loop
+            .run_until_complete(async {
+                for first_is_cancelled in [false, true] {
+                    let log = trace.clone();
+                    let task = create_task(async move {
+                        let outer = catch_cancel(async {
+                            let inner = catch_cancel(sleep_ms(5)).await;
+                            log.log(format_args!("inner {inner:?}"));
+                            pending::<()>().await;
+                        });
+                        log.log(format_args!("outer {:?}", outer.await));
+                    });
+                    sleep_ms(2).await;
+                    if first_is_cancelled {
+                        task.cancel();
+                    }
+                    sleep_ms(8).await;
+                    task.cancel();
+                    task.await.unwrap();
+                }
+            })
+            .unwrap();
+        trace.expect(&[
+            "5 inner Ok(())",
+            "10 outer Err(CancelledError)",
+            "12 inner Err(CancelledError)",
+            "20 outer Err(CancelledError)",
+        ]);
+    });
+}
+
 /// With no other catcher around, a resumed cancel ends the task, at the await that resumes.
 #[test]
 fn resume_to_the_end() {

@@ -395,9 +395,13 @@ fn nothing_survives_into_the_next_loop() {
         assert!(old.is_closed() && !second.is_closed());
         assert!(second.tasks().is_empty());
         second.call_later_ms(2, || get_event_loop().stop());
-        second.run_forever().unwrap(); // neither stopped by the old stop nor deadlocked
+        second.run_forever().unwrap(); // not stopped by the old stop
+        assert!(second.time().diff(Ticks::default()) >= 2);
+        let remote = second.remote();
+        let thread = thread::spawn(move || remote.call_soon_threadsafe(|| get_event_loop().stop()).unwrap());
+        second.run_forever().unwrap(); // no deadlock: the world was the first loop's that was closed
+        thread.join().unwrap();
         assert!(matches!(second.run_until_complete(async { 5 }), Ok(5)));
-        second.clear_exception_handler();
         second.call_exception_handler(&ExceptionContext::new("expected on standard error", Exception::Error(&"a test")));
         assert!(failures.borrow().is_empty(), "the handler was the first loop's");
         assert!(trace.take().is_empty());

@@ -168,7 +168,7 @@ fn passes_are_bounded() {
             let (most, passes) = (passes.most.get(), passes.passes.get());
             assert!(most <= 1024, "{most}");
             assert!(passes <= 4 * timers / 1024 + 5, "each timer moves at most three times, and fires: {passes}");
-            assert_eq!(polls, 61 * (passes - 1) + 1, "others ran meanwhile");
+            assert!(polls >= 61 * (passes - 1), "others ran meanwhile: {polls} polls in {passes} passes");
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::source::Source;
 use crate::sys::{BorrowedSource, Poller, Trigger};
 
 /// A source and the reactor that watches it. Whoever owns it also owns the descriptor, and calls `deregister` before
-/// that closes (R1 in `sys/portable.rs`).
+/// that closes (U12 in `sys/portable.rs`).
 pub(crate) struct Registration {
     source: Rc<Source>,
     reactor: Rc<Inner>,

@@ -295,3 +295,24 @@ fn an_object_taken_back_is_not_watched_any_more() {
         assert_eq!(reader.await.unwrap(), 1);
     });
 }
+
+/// Dropping a waiting `io` future is a cancel that leaves nothing behind.
+#[test]
+fn a_cancelled_operation_has_not_happened() {
+    let _alone = alone();
+    run(async {
+        let (ours, mut theirs) = unix_pair();
+        let ours = Rc::new(ours);
+        for round in 0..100_u8 {
+            let reader = ours.clone();
+            let task = create_task(async move { read(&reader, &mut [0; 1]).await });
+            until_parked(1).await;
+            assert!(task.cancel());
+            until_parked(0).await;
+            theirs.write_all(&[round]).unwrap();
+            let mut byte = [0];
+            assert_eq!(read(&ours, &mut byte).await.unwrap(), 1);
+            assert_eq!(byte[0], round);
+        }
+    });
+}

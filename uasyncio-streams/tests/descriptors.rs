@@ -43,6 +43,16 @@ fn busy_listener() -> (SocketAddr, impl Sized) {
     (address, (socket, queued))
 }
 
+/// A look-up that was cancelled goes on in its thread, and the system opens files for it.
+fn one_look_up_at_a_time() {
+    uasyncio_io::Reactor::current().unwrap().set_thread_limits(1, 64, std::time::Duration::from_secs(60));
+}
+
+/// With one thread, what is asked last is done last.
+async fn look_ups_are_over() {
+    uasyncio_io::to_thread(|| ()).await.unwrap();
+}
+
 // T-38.
 #[test]
 fn t_38_a_connection_that_fails_or_is_cancelled_leaks_no_descriptor() {
@@ -50,6 +60,7 @@ fn t_38_a_connection_that_fails_or_is_cancelled_leaks_no_descriptor() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let (busy, _keep) = busy_listener();
     uasyncio_io::run(async {
+        one_look_up_at_a_time();
         // Once, so that whatever is opened once is open: the threads of look-ups, for one.
         let _ = open_connection("localhost", port).await;
         let before = descriptors();
@@ -62,6 +73,7 @@ fn t_38_a_connection_that_fails_or_is_cancelled_leaks_no_descriptor() {
             assert!(cancel_after(polls, open_connection("127.0.0.1", busy.port())).await.is_none());
             assert_eq!(descriptors(), before);
             cancel_after(polls, open_connection("localhost", port)).await;
+            look_ups_are_over().await;
             assert_eq!(descriptors(), before);
         }
     });
@@ -71,6 +83,7 @@ fn t_38_a_connection_that_fails_or_is_cancelled_leaks_no_descriptor() {
 fn a_server_that_is_closed_or_whose_start_fails_or_is_cancelled_leaks_no_descriptor() {
     let _alone = alone();
     uasyncio_io::run(async {
+        one_look_up_at_a_time();
         let quiet = |_: TcpReader, _: TcpWriter| async {};
         start_server(quiet, "localhost", 0).await.unwrap().close();
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -83,6 +96,7 @@ fn a_server_that_is_closed_or_whose_start_fails_or_is_cancelled_leaks_no_descrip
             if let Some(server) = cancel_after(polls, start_server(quiet, "localhost", 0)).await {
                 server.unwrap().close();
             }
+            look_ups_are_over().await;
             assert_eq!(descriptors(), before, "cancelled");
         }
     });

@@ -7,7 +7,8 @@ use alloc::sync::Arc;
 use alloc::task::Wake;
 use alloc::vec::Vec;
 use core::pin::Pin;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicPtr, Ordering};
 use core::task::Waker;
 use std::sync::Mutex;
 
@@ -61,11 +62,12 @@ struct Armed {
 
 /// The wheel and the oracle side by side.
 struct Model {
-    // Dropped last: the nodes unlink themselves first.
     nodes: Vec<Pin<Box<Node>>>,
     wakers: Vec<Waker>,
     log: Log,
-    wheel: Box<Wheel>,
+    /// As the one of a loop: it stays where it is, and is closed in the end.
+    wheel: &'static Wheel,
+    memory: NonNull<Wheel>,
     start: u32,
     /// Milliseconds since the start.
     clock: u64,
@@ -80,13 +82,16 @@ struct Model {
 impl Model {
     fn new(start: u32, timers: usize) -> Model {
         let log = Log::default();
-        let wheel = Box::new(Wheel::new());
+        let memory = NonNull::from(Box::leak(Box::new(Wheel::new())));
+        // SAFETY: U9. The model frees it in the end.
+        let wheel = unsafe { memory.as_ref() };
         wheel.open(7);
         Model {
             nodes: (0..timers).map(|_| Box::pin(Node::new())).collect(),
             wakers: (0..timers).map(|timer| Waker::from(Arc::new(Writes(timer, log.clone())))).collect(),
             log,
             wheel,
+            memory,
             start,
             clock: 10, // so that there is a past
             horizon: 0,
@@ -107,7 +112,7 @@ impl Model {
         }
         self.nodes[timer].set_waker(&self.wakers[timer]);
         self.wheel.arm(&self.nodes[timer], self.ticks(deadline), self.ticks(self.clock));
-        assert!(self.nodes[timer].is_armed() && self.nodes[timer].is_in(&self.wheel));
+        assert!(self.nodes[timer].is_armed() && self.nodes[timer].is_in(self.wheel));
         let late = self.behind && deadline <= self.clock;
         self.sequence += 1;
         self.armed.push(Armed { deadline: deadline.max(self.horizon), sequence: self.sequence, timer, late });
@@ -221,6 +226,14 @@ impl Model {
     }
 }
 
+impl Drop for Model {
+    fn drop(&mut self) {
+        self.wheel.close();
+        // SAFETY: U9. It came from `Box::leak`, a closed wheel has no nodes, and nobody looks at it any more.
+        drop(unsafe { Box::from_raw(self.memory.as_ptr()) });
+    }
+}
+
 fn order(armed: &Armed) -> (u64, u64) {
     (armed.deadline, armed.sequence)
 }
@@ -324,6 +337,24 @@ fn equal_deadlines_stay_in_order_across_a_cut_short_cascade() {
     }
 }
 
+/// Decision 18: what a cascade only moves counts as much as what fires.
+#[test]
+fn moves_are_limited_too() {
+    for start in STARTS {
+        let mut model = Model::new(start, 10);
+        let width = 1 << 12;
+        let into = width - u64::from(model.ticks(model.clock).as_millis()) % width;
+        (0..10).for_each(|timer| model.arm(timer, model.clock + into + 5));
+        model.clock += into;
+        for _ in 0..3 {
+            model.advance(3);
+            assert!(model.behind);
+        }
+        model.advance(3); // the tenth
+        assert_eq!(model.wheel.next_deadline(), Some(model.ticks(model.clock + 5)));
+    }
+}
+
 /// The loop comes late by more than half of what the clock can tell apart from the past, and somebody arms a timer before the
 /// wheel hears of it: after a suspend, or when an idle loop with a far timer is woken for another reason.
 #[test]
@@ -350,26 +381,24 @@ fn timers_armed_before_a_late_pass_are_not_early() {
 /// A waker that cancels timers which are due in the same pass: they do not fire (tokio #3229).
 #[test]
 fn a_firing_timer_cancels_others_that_are_due() {
-    struct Cancels(AtomicUsize, Log);
+    struct Cancels(AtomicPtr<Node>, Log);
     impl Wake for Cancels {
         fn wake(self: Arc<Self>) {
-            let address = self.0.load(Ordering::Relaxed);
-            let node = core::ptr::with_exposed_provenance::<Node>(address);
-            // SAFETY: the test keeps the node, and wakes on one thread only.
-            unsafe { (*node).disarm() };
+            // SAFETY: U9. The test keeps the node, and wakes on one thread only.
+            unsafe { (*self.0.load(Ordering::Relaxed)).disarm() };
             self.1.lock().unwrap().push(99);
         }
     }
     for distance in [0, 1, 64, 5000] {
         let mut model = Model::new(u32::MAX - 100, 4);
-        let victim = core::ptr::from_ref(&*model.nodes[2]).expose_provenance();
-        model.wakers[1] = Waker::from(Arc::new(Cancels(AtomicUsize::new(victim), model.log.clone())));
+        let victim = AtomicPtr::new(ptr::from_ref(&*model.nodes[2]).cast_mut());
+        model.wakers[1] = Waker::from(Arc::new(Cancels(victim, model.log.clone())));
         model.arm(0, 110);
         model.arm(1, 110);
         model.arm(2, 110 + distance);
         model.arm(3, 110 + distance);
         model.wheel.advance(model.ticks(110 + distance), 1024);
-        assert_eq!(*model.log.lock().unwrap(), [0, 99, 3]);
+        assert_eq!(core::mem::take(&mut *model.log.lock().unwrap()), [0, 99, 3]);
         assert_eq!(model.wheel.next_deadline(), None);
     }
 }
@@ -385,7 +414,7 @@ fn closing_detaches_every_node() {
     let mut woken = model.log.lock().unwrap().clone();
     woken.sort_unstable();
     assert_eq!(woken, [0, 1, 2, 3, 4, 5]);
-    assert!(model.nodes.iter().all(|node| !node.is_armed() && !node.is_in(&model.wheel)));
+    assert!(model.nodes.iter().all(|node| !node.is_armed() && !node.is_in(model.wheel)));
     model.wheel.arm(&model.nodes[0], model.ticks(50), model.ticks(20));
     assert!(!model.nodes[0].is_armed());
     // The next loop with the same memory.
@@ -396,5 +425,4 @@ fn closing_detaches_every_node() {
     model.clock = 50;
     model.settle(1024);
     assert!(model.armed.is_empty());
-    model.wheel.close();
 }

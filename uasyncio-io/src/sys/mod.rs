@@ -36,7 +36,7 @@ mod epoll;
 pub(crate) use epoll::Epoll as SystemPoller;
 
 #[cfg(any(not(any(target_os = "linux", target_os = "android")), uasyncio_poller = "portable", uasyncio_poller = "oneshot"))]
-#[allow(unsafe_code, reason = "registering with `polling` is unsafe; see R1 there")]
+#[allow(unsafe_code, reason = "registering with `polling` is unsafe; see U12 there")]
 mod portable;
 #[cfg(any(not(any(target_os = "linux", target_os = "android")), uasyncio_poller = "portable", uasyncio_poller = "oneshot"))]
 pub(crate) use portable::Portable as SystemPoller;

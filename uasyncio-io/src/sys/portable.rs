@@ -3,7 +3,7 @@
 //! Edge-triggered where the system has edges; else each event is delivered once and the source is armed again when
 //! an operation would block. Neither form says that the peer closed, so a short read proves nothing here.
 //!
-//! # Invariant R1: registered means open
+//! # Invariant U12: registered means open
 //!
 //! A source is registered with a poller only as long as its descriptor is open. Sources come here through `AsyncFd`
 //! alone, which owns the `'static` object behind the descriptor; its destructor and `into_inner` deregister before they
@@ -63,7 +63,7 @@ impl Poller for Portable {
     }
 
     fn register(&self, source: BorrowedSource<'_>, key: Key, interests: Interests, trigger: Trigger) -> io::Result<()> {
-        // SAFETY: R1.
+        // SAFETY: U12.
         unsafe { self.poller.add_with_mode(&source, interest(key, interests), mode(trigger)) }
     }
 

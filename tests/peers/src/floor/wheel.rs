@@ -209,7 +209,7 @@ mod tests {
         let mut seed = 7u32;
         let mut timers: Vec<(Pin<Box<Node>>, u32)> = Vec::new();
         let (mut now, mut due) = (0, 0);
-        for _ in 0..20_000 {
+        for _ in 0..if cfg!(miri) { 400 } else { 20_000 } {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             match seed >> 29 {
                 0 if !timers.is_empty() => drop(timers.swap_remove(seed as usize % timers.len())),
@@ -233,6 +233,6 @@ mod tests {
         }
         assert_eq!(wheel.is_empty(), timers.is_empty());
         assert_eq!(count.0.load(Ordering::Relaxed), due);
-        assert!(due > 1_000);
+        assert!(due > if cfg!(miri) { 10 } else { 1_000 });
     }
 }
