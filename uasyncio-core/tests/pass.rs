@@ -233,6 +233,54 @@ fn remote_wakes_come_in_after_the_polls() {
     });
 }
 
+/// U7, step by step: a wake that comes after the loop has collected the wakes, but before it sleeps, keeps it from sleeping.
+#[test]
+fn a_remote_wake_just_before_the_sleep() {
+    recorded(|event_loop, trace| {
+        let (signal, done) = (Signal::new(), Signal::new());
+        let (waiting, log, opens) = (signal.clone(), trace.clone(), done.clone());
+        event_loop.spawn(async move {
+            waiting.wait().await;
+            log.log("woken");
+            opens.open();
+        });
+        event_loop.run_until_complete(yield_now()).unwrap();
+        event_loop.spawn(sleep_ms(1_000)); // so that the clock is read between the two
+        event_loop.run_until_complete(yield_now()).unwrap();
+        trace.take();
+        let waker = signal.waker();
+        event_loop.platform().at_clock_read(move || thread::spawn(move || waker.wake()).join().unwrap());
+        signal.open_without_wake();
+        event_loop.run_until_complete(done.wait()).unwrap();
+        trace.expect(&["0 woken"]);
+        assert_eq!(event_loop.platform().notices(), 0, "it was awake");
+    });
+}
+
+/// Wakes that come while the loop sleeps notify it, once; it collects all of them.
+#[test]
+fn remote_wakes_during_the_sleep() {
+    recorded(|event_loop, trace| {
+        let signals = [Signal::new(), Signal::new(), Signal::new()];
+        for (name, signal) in signals.iter().enumerate() {
+            let (waiting, log) = (signal.clone(), trace.clone());
+            event_loop.spawn(async move {
+                waiting.wait().await;
+                log.log(format_args!("task {name}"));
+            });
+        }
+        let asleep = signals.clone();
+        event_loop.platform().during_wait(move |_| {
+            let wakers = asleep.each_ref().map(Signal::waker);
+            asleep.iter().for_each(Signal::open_without_wake);
+            thread::spawn(move || (0..3).for_each(|_| wakers.iter().for_each(std::task::Waker::wake_by_ref))).join().unwrap();
+        });
+        event_loop.run_until_complete(sleep_ms(5)).unwrap();
+        trace.expect(&["0 wait 5", "0 task 0", "0 task 1", "0 task 2", "0 wait 5"]);
+        assert_eq!(event_loop.platform().notices(), 1);
+    });
+}
+
 /// Decision 11: without timers the clock is not read at all; with them once in each pass, and once in each poll that arms.
 #[test]
 fn clock_reads() {

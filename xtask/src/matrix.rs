@@ -145,15 +145,19 @@ fn examples() -> Result<(), Problem> {
 fn miri(steps: &mut Steps, seeds: u32) {
     steps.step("miri", |tally| {
         toolchain::components(Some(NIGHTLY), &["miri", "rust-src"])?;
-        let miri = |flags: &str| {
-            Cargo::new("miri test --no-fail-fast -p uasyncio-core --lib --tests --all-features")
+        let miri = |flags: &str, tests: &str| {
+            Cargo::new("miri test --no-fail-fast -p uasyncio-core --lib --all-features")
+                .arguments(tests.split_whitespace())
                 .toolchain(NIGHTLY)
                 .variable("MIRIFLAGS", format!("-Zmiri-strict-provenance {flags}"))
                 .slow()
         };
-        miri("-Zmiri-seed=0").arguments(["--", "--skip", "leak", "--skip", "forg"]).test(tally)?;
+        miri("-Zmiri-seed=0", "--tests -- --skip leak --skip forg").test(tally)?;
         // Other seeds schedule threads otherwise. They run side by side: what they print is mixed up and not counted.
-        miri(&format!("-Zmiri-ignore-leaks -Zmiri-many-seeds=1..{seeds}")).run()
+        let flags = format!("-Zmiri-ignore-leaks -Zmiri-many-seeds=1..{seeds}");
+        miri(&flags, "--test closing --test cross_thread --test remote --test wakers").run()?;
+        // These are left out above.
+        miri("-Zmiri-ignore-leaks", "--tests -- leak forg").test(tally)
     });
 }
 

@@ -13,8 +13,9 @@ use core::task::Waker;
 use std::sync::Mutex;
 
 /// Where the clock starts: at the wrap, at 0, and where the wheel's last level turns.
-const STARTS: [u32; 5] = [u32::MAX - 100, 0, (1 << 30) - 5, (1 << 31) - 5, 3_000_000_000];
-const SEEDS: u64 = if cfg!(miri) { 3 } else { 1_000 };
+const STARTS: &[u32] =
+    if cfg!(miri) { &[u32::MAX - 100] } else { &[u32::MAX - 100, 0, (1 << 30) - 5, (1 << 31) - 5, 3_000_000_000] };
+const SEEDS: u64 = if cfg!(miri) { 4 } else { 1_000 };
 const STEPS: usize = if cfg!(miri) { 60 } else { 200 };
 const TIMERS: usize = 40;
 
@@ -241,7 +242,7 @@ fn order(armed: &Armed) -> (u64, u64) {
 /// Runs a test for many seeds, and says which one failed.
 fn for_seeds(seeds: u64, test: impl Fn(&mut Random, u32)) {
     for seed in 0..seeds {
-        for start in STARTS {
+        for &start in STARTS {
             let run = std::panic::AssertUnwindSafe(|| test(&mut Random(seed), start));
             if let Err(panic) = std::panic::catch_unwind(run) {
                 std::eprintln!("failed with seed {seed} and a clock that starts at {start}");
@@ -313,9 +314,9 @@ fn wheel_of_one_timer_tells_its_time() {
 /// Equal deadlines are armed while the cascade that brings the first of them down is cut short at every possible place.
 #[test]
 fn equal_deadlines_stay_in_order_across_a_cut_short_cascade() {
-    for start in STARTS {
+    for &start in STARTS {
         for delay in [64, 70, 4096, 4100, 4160, 300_000] {
-            for passes in 0..12 {
+            for passes in (0..12).step_by(if cfg!(miri) { 4 } else { 1 }) {
                 let mut model = Model::new(start, 16);
                 (0..8).for_each(|timer| model.arm(timer, 10 + delay));
                 model.arm(8, 10 + delay + 1);
@@ -340,7 +341,7 @@ fn equal_deadlines_stay_in_order_across_a_cut_short_cascade() {
 /// Decision 18: what a cascade only moves counts as much as what fires.
 #[test]
 fn moves_are_limited_too() {
-    for start in STARTS {
+    for &start in STARTS {
         let mut model = Model::new(start, 10);
         let width = 1 << 12;
         let into = width - u64::from(model.ticks(model.clock).as_millis()) % width;
@@ -359,7 +360,7 @@ fn moves_are_limited_too() {
 /// wheel hears of it: after a suspend, or when an idle loop with a far timer is woken for another reason.
 #[test]
 fn timers_armed_before_a_late_pass_are_not_early() {
-    for start in STARTS {
+    for &start in STARTS {
         for late in [1_u64, 1 << 20, (1 << 30) - 1, 1 << 30, (1 << 30) + 1, 1_999_999_999, (1 << 31) - 12] {
             let mut model = Model::new(start, 5);
             model.arm(0, 10 + 1000);

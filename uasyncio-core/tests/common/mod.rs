@@ -277,6 +277,8 @@ pub(crate) struct Recorder {
     notified: Arc<CountingWaker>,
     /// What happens during the next waits, instead of the clock's advance.
     script: RefCell<VecDeque<WaitEvent>>,
+    /// What happens at the next look at the clock.
+    at_clock_read: RefCell<Option<Box<dyn FnOnce()>>>,
     clock_reads: Cell<u32>,
     entered: Cell<i32>,
 }
@@ -288,6 +290,7 @@ impl Recorder {
             now: Rc::new(Cell::new(trace.start)),
             notified: Arc::default(),
             script: RefCell::default(),
+            at_clock_read: RefCell::default(),
             clock_reads: Cell::new(0),
             entered: Cell::new(0),
         }
@@ -298,12 +301,17 @@ impl Recorder {
         self.script.borrow_mut().push_back(Box::new(event));
     }
 
+    /// What happens at the loop's next look at the clock.
+    pub(crate) fn at_clock_read(&self, event: impl FnOnce() + 'static) {
+        self.at_clock_read.replace(Some(Box::new(event)));
+    }
+
     /// How often the loop has notified.
     pub(crate) fn notices(&self) -> usize {
         self.notified.wakes()
     }
 
-    /// How often the clock has been read since the last look, and by whom but the trace: it does not count here.
+    /// How often the clock has been read since the last look.
     pub(crate) fn take_clock_reads(&self) -> u32 {
         self.clock_reads.take()
     }
@@ -326,6 +334,10 @@ impl Recorder {
 impl Platform for Recorder {
     fn now(&self) -> Ticks {
         self.clock_reads.set(self.clock_reads.get() + 1);
+        let event = self.at_clock_read.take();
+        if let Some(event) = event {
+            event();
+        }
         self.now.get()
     }
 
