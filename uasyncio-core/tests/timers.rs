@@ -11,6 +11,8 @@ use std::fmt::Display;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicPtr;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -271,11 +273,15 @@ fn drop_linked_sleep() {
 /// A sleep that is leaked while it is linked: the loop goes on, fires it in its turn, and lets go of it at its end (tachyonix #1).
 #[test]
 fn forget_linked_sleep() {
+    /// For leak detectors: meant.
+    static FORGOTTEN: Mutex<Vec<AtomicPtr<Sleep>>> = Mutex::new(Vec::new());
     with_loops_at_both_starts(|event_loop, trace| {
         let (counting, waker) = CountingWaker::new();
-        let (fires, stays): (&'static mut Sleep, &'static mut Sleep) =
-            (Box::leak(Box::new(sleep_ms(10))), Box::leak(Box::new(sleep_ms(1_000))));
-        let (mut fires, mut stays) = (Pin::static_mut(fires), Pin::static_mut(stays));
+        let [mut fires, mut stays] = [10, 1_000].map(|millis| {
+            let sleep = Box::leak(Box::new(sleep_ms(millis)));
+            FORGOTTEN.lock().unwrap().push(AtomicPtr::new(sleep));
+            Pin::static_mut(sleep)
+        });
         event_loop
             .run_until_complete(async {
                 let mut cx = Context::from_waker(&waker);
