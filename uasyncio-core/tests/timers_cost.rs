@@ -141,7 +141,7 @@ impl Platform for Passes {
 /// of them, and the tasks that are ready run in between.
 #[test]
 fn passes_are_bounded() {
-    let timers = if cfg!(miri) { 2_500 } else { 100_000 };
+    let timers = if cfg!(miri) { 1_100 } else { 100_000 };
     for spread in [1, 60_000] {
         for start in STARTS {
             let (now, fired) = (Cell::new(start), Arc::<Fired>::default());
