@@ -1,4 +1,5 @@
-//! Every file that holds `unsafe`, in small: what Miri is to see, under both of its aliasing models and several schedules.
+//! Every file that holds `unsafe`, in small: what Miri is to see, under both of its aliasing models. `miri_threads.rs` has the part
+//! that needs several threads.
 //!
 //! The scenarios are tested for what they do elsewhere; here they are short, so that a run takes a minute under the
 //! interpreter: `cargo +nightly miri test -p uasyncio-core --all-features --test miri`.
@@ -7,19 +8,17 @@
 
 mod common;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::future::{Future as _, pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
-use std::thread;
 
 use common::{CallingWaker, CountingWaker, Drops, Signal, collect_failures, poll_once};
 use uasyncio_core::{
     Attention, EventLoop, RunError, Sleep, Task, TaskError, VirtualTime, call_later_ms, call_soon, catch_cancel, create_task,
-    get_event_loop, run, sleep_ms, spawn, yield_now,
+    get_event_loop, sleep_ms, spawn, yield_now,
 };
 
 fn virtual_loop() -> EventLoop<VirtualTime> {
@@ -274,7 +273,8 @@ fn lent_futures() {
     let unwound = catch_unwind(AssertUnwindSafe(|| {
         event_loop.run_until_complete(async {
             let _child = drops.child();
-            stale.borrow_mut().push(own_waker().await);
+            let waker = own_waker().await;
+            stale.borrow_mut().push(waker);
             yield_now().await;
             panic!("expected")
         })
@@ -283,7 +283,8 @@ fn lent_futures() {
     for _ in 0..2 {
         let stopped = event_loop.run_until_complete(async {
             let _child = drops.child();
-            stale.borrow_mut().push(own_waker().await);
+            let waker = own_waker().await;
+            stale.borrow_mut().push(waker);
             get_event_loop().stop();
             pending::<()>().await;
         });
@@ -321,7 +322,7 @@ fn destructors_at_the_end() {
             drop(create_task(async {}));
             all.borrow_mut().pop();
             call_later_ms(5, || {});
-            if let Some(waker) = catch_unwind(AssertUnwindSafe(|| signal.waker())).ok() {
+            if let Ok(waker) = catch_unwind(AssertUnwindSafe(|| signal.waker())) {
                 waker.wake();
             }
         });
@@ -380,147 +381,4 @@ fn cancels_are_caught() {
     event_loop.run_until_complete(sleep_ms(2)).unwrap();
     task.cancel();
     assert!(matches!(event_loop.run_until_complete(task).unwrap(), Err(TaskError::Cancelled)));
-}
-
-// remote.rs, and `slot.rs` between threads: run these with `-Zmiri-many-seeds`.
-
-/// Wakers on two threads, with the data that they announce, against a loop that parks.
-#[test]
-fn threads_wake_a_parked_loop() {
-    run(async {
-        let (sender, receiver) = mpsc::channel();
-        let waker = own_waker().await;
-        let threads = [1, 2].map(|value| {
-            let (sender, waker) = (sender.clone(), waker.clone());
-            thread::spawn(move || {
-                sender.send(value).unwrap();
-                waker.wake();
-            })
-        });
-        let mut sum = 0;
-        poll_fn(|_| {
-            sum += receiver.try_iter().sum::<i32>();
-            if sum == 3 { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
-        threads.map(|thread| thread.join().unwrap()).iter().for_each(drop);
-    });
-}
-
-/// Wakers that are woken while their loop ends, while the next one takes its pages, and after.
-#[test]
-fn threads_wake_loops_that_end() {
-    let mut threads = Vec::new();
-    for _ in 0..2 {
-        let event_loop = EventLoop::new();
-        let signals: Vec<_> = (0..3).map(|_| Signal::new()).collect();
-        for signal in &signals {
-            let waiting = signal.clone();
-            event_loop.spawn(async move { waiting.wait().await });
-        }
-        event_loop.turn().unwrap();
-        let wakers: Vec<_> = signals.iter().map(Signal::waker).collect();
-        threads.push(thread::spawn(move || {
-            for waker in wakers {
-                let copy = waker.clone();
-                waker.wake();
-                copy.wake_by_ref();
-            }
-        }));
-        event_loop.turn().unwrap();
-    }
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
-}
-
-/// Loops come and go on two threads, so that pages and gates change hands, while a third wakes with whatever it gets.
-#[test]
-fn threads_share_the_pool() {
-    let (sender, receiver) = mpsc::channel::<Waker>();
-    let loops = [0, 1].map(|_| {
-        let sender = sender.clone();
-        thread::spawn(move || {
-            for _ in 0..3 {
-                let event_loop = EventLoop::new();
-                let polls = Rc::new(Cell::new(0));
-                let counts = polls.clone();
-                event_loop.spawn(poll_fn(move |_| {
-                    counts.set(counts.get() + 1);
-                    Poll::<()>::Pending
-                }));
-                let done = event_loop.run_until_complete(async {
-                    sender.send(own_waker().await).unwrap();
-                    yield_now().await;
-                    let child = create_task(async { 5 });
-                    child.await.unwrap()
-                });
-                assert_eq!(done.unwrap(), 5);
-                assert!(polls.get() >= 1);
-            }
-        })
-    });
-    drop(sender);
-    let mut stale = Vec::new();
-    for waker in receiver {
-        stale.push(waker);
-        stale.iter().for_each(Waker::wake_by_ref);
-    }
-    loops.into_iter().for_each(|thread| thread.join().unwrap());
-}
-
-/// Work from another thread, for a loop that may be gone by then; and a result that goes back.
-#[test]
-fn threads_send_work() {
-    for answered in [true, false] {
-        let event_loop = EventLoop::new();
-        let remote = event_loop.remote();
-        let thread = thread::spawn(move || {
-            let task = remote.spawn(|| async {
-                let local = Rc::new(20);
-                yield_now().await;
-                *local + 1
-            });
-            let _maybe_closed = remote.call_soon_threadsafe(|| get_event_loop().stop());
-            task
-        });
-        if answered {
-            event_loop.run_forever().unwrap();
-            event_loop.turn().unwrap();
-            event_loop.turn().unwrap();
-            let task = thread.join().unwrap();
-            assert_eq!(event_loop.run_until_complete(task).unwrap().unwrap(), 21);
-        } else {
-            drop(event_loop);
-            assert!(thread.join().unwrap().done(), "it says that it was cancelled");
-        }
-    }
-}
-
-/// The next user of a page is another thread; the handles and wakers of its former tasks are still with the first one.
-#[test]
-fn threads_use_a_page_while_old_handles_live() {
-    let event_loop = EventLoop::new();
-    let signal = Signal::new();
-    let waiting = signal.clone();
-    let task = event_loop.create_task(async move { waiting.wait().await });
-    event_loop.turn().unwrap();
-    let closed = *event_loop;
-    drop(event_loop);
-    let thread = thread::spawn(|| {
-        run(async {
-            let tasks: Vec<_> = (0..3).map(|n| create_task(async move { n })).collect();
-            for task in tasks {
-                yield_now().await;
-                task.await.unwrap();
-            }
-        });
-    });
-    signal.wake();
-    assert!(!task.cancel());
-    assert!(task.done() && closed.is_closed());
-    closed.spawn(async {});
-    let _number = task.id();
-    drop(task);
-    signal.wake();
-    thread.join().unwrap();
-    signal.wake();
 }

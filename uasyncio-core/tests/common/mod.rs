@@ -1,9 +1,10 @@
 //! What the tests share: loops on virtual time, a trace of what happened when, and small stand-ins.
 
-#![allow(dead_code, reason = "each test file uses its own part of this")]
+#![allow(dead_code, unused_imports, reason = "each test file uses its own part of this")]
+
+mod recorder;
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::fmt::Display;
 use std::future::Future;
 use std::pin::Pin;
@@ -14,7 +15,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use uasyncio_core::{ExceptionContext, Loop, Platform, Ticks, try_get_event_loop};
+pub(crate) use recorder::Recorder;
+use uasyncio_core::{ExceptionContext, Loop, Ticks, try_get_event_loop};
 
 /// Where clocks start: at zero, and so that the clock wraps around after eight milliseconds.
 pub(crate) const STARTS: [Ticks; 2] = [Ticks::from_millis(0), Ticks::from_millis(u32::MAX - 7)];
@@ -48,11 +50,14 @@ impl Trace {
 
     /// Records an event. Outside a loop there is no time: a dash.
     pub(crate) fn log(&self, event: impl Display) {
-        let line = match try_get_event_loop() {
-            Some(event_loop) => format!("{} {event}", event_loop.time().diff(self.start)),
-            None => format!("- {event}"),
-        };
-        self.lines.borrow_mut().push(line);
+        match try_get_event_loop() {
+            Some(event_loop) => self.log_at(event_loop.time(), event),
+            None => self.lines.borrow_mut().push(format!("- {event}")),
+        }
+    }
+
+    fn log_at(&self, now: Ticks, event: impl Display) {
+        self.lines.borrow_mut().push(format!("{} {event}", now.diff(self.start)));
     }
 
     /// The events since the last look must have been these.
@@ -264,109 +269,5 @@ impl Drop for Watchdog {
         if let Some(thread) = self.thread.take() {
             drop(thread.join());
         }
-    }
-}
-
-/// What happens during a wait; it gets the clock.
-type WaitEvent = Box<dyn FnOnce(&Cell<Ticks>)>;
-
-/// A platform whose clock advances by what was waited, and which records every call into a trace.
-pub(crate) struct Recorder {
-    trace: Trace,
-    now: Rc<Cell<Ticks>>,
-    notified: Arc<CountingWaker>,
-    /// What happens during the next waits, instead of the clock's advance.
-    script: RefCell<VecDeque<WaitEvent>>,
-    /// What happens at the next look at the clock.
-    at_clock_read: RefCell<Option<Box<dyn FnOnce()>>>,
-    clock_reads: Cell<u32>,
-    entered: Cell<i32>,
-}
-
-impl Recorder {
-    pub(crate) fn new(trace: &Trace) -> Recorder {
-        Recorder {
-            trace: trace.clone(),
-            now: Rc::new(Cell::new(trace.start)),
-            notified: Arc::default(),
-            script: RefCell::default(),
-            at_clock_read: RefCell::default(),
-            clock_reads: Cell::new(0),
-            entered: Cell::new(0),
-        }
-    }
-
-    /// What happens during the next wait that has no script yet.
-    pub(crate) fn during_wait(&self, event: impl FnOnce(&Cell<Ticks>) + 'static) {
-        self.script.borrow_mut().push_back(Box::new(event));
-    }
-
-    /// What happens at the loop's next look at the clock.
-    pub(crate) fn at_clock_read(&self, event: impl FnOnce() + 'static) {
-        self.at_clock_read.replace(Some(Box::new(event)));
-    }
-
-    /// How often the loop has notified.
-    pub(crate) fn notices(&self) -> usize {
-        self.notified.wakes()
-    }
-
-    /// How often the clock has been read since the last look.
-    pub(crate) fn take_clock_reads(&self) -> u32 {
-        self.clock_reads.take()
-    }
-
-    pub(crate) fn advance(&self, millis: u32) {
-        self.now.set(self.now.get().wrapping_add(millis));
-    }
-
-    /// Entered and not left.
-    pub(crate) fn depth(&self) -> i32 {
-        self.entered.get()
-    }
-
-    fn log(&self, event: impl Display) {
-        let line = format!("{} {event}", self.now.get().diff(self.trace.start));
-        self.trace.lines.borrow_mut().push(line);
-    }
-}
-
-impl Platform for Recorder {
-    fn now(&self) -> Ticks {
-        self.clock_reads.set(self.clock_reads.get() + 1);
-        let event = self.at_clock_read.take();
-        if let Some(event) = event {
-            event();
-        }
-        self.now.get()
-    }
-
-    fn now_rounded_up(&self) -> Ticks {
-        self.now()
-    }
-
-    fn wait(&self, timeout: Option<u32>) {
-        match timeout {
-            Some(millis) => self.log(format_args!("wait {millis}")),
-            None => self.log("wait for ever"),
-        }
-        let event = self.script.borrow_mut().pop_front();
-        match (event, timeout) {
-            (Some(event), _) => event(&self.now),
-            (None, Some(millis)) => self.advance(millis),
-            (None, None) => panic!("the test's platform would wait for ever"),
-        }
-    }
-
-    fn notifier(&self) -> Waker {
-        Waker::from(self.notified.clone())
-    }
-
-    fn enter(&self) {
-        self.entered.set(self.entered.get() + 1);
-    }
-
-    fn leave(&self) {
-        self.entered.set(self.entered.get() - 1);
     }
 }
