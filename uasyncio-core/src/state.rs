@@ -455,7 +455,9 @@ impl LoopState {
     #[inline]
     pub(crate) fn spend(&self) -> bool {
         let left = self.budget.get();
-        self.budget.set(left.saturating_sub(1));
+        if left > 0 {
+            self.budget.set(left - 1);
+        }
         left > 0
     }
 

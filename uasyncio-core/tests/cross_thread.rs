@@ -38,8 +38,8 @@ impl Counter {
         .await
     }
 
-    fn count_up(&self) {
-        self.count.fetch_add(1, Ordering::Release);
+    fn count_up(&self, by: u32) {
+        self.count.fetch_add(by, Ordering::Release);
         let waker = self.waker.lock().unwrap().clone();
         if let Some(waker) = waker {
             waker.wake();
@@ -74,7 +74,7 @@ fn remote_wake_from_8_threads_no_loss() {
                 thread::spawn(move || {
                     let mut random = Random::seeded(seed);
                     for n in 0..wakes {
-                        counters[random.below(counters.len())].count_up();
+                        counters[random.below(counters.len())].count_up(1);
                         if n % 100 == 0 {
                             thread::yield_now();
                         }
@@ -87,8 +87,7 @@ fn remote_wake_from_8_threads_no_loss() {
             running.into_iter().for_each(|thread| thread.join().unwrap());
             // The last wake of each task, which nothing follows: if it is lost, the test hangs.
             for counter in ending {
-                counter.count.fetch_add(u32::MAX / 2 - 1, Ordering::Release);
-                counter.count_up();
+                counter.count_up(u32::MAX / 2);
             }
         });
         let mut sum = 0;
@@ -110,12 +109,12 @@ fn ping_pong_between_two_loops() {
     let play = move |mine: Arc<Counter>, other: Arc<Counter>, begins: bool| {
         run(async {
             if begins {
-                other.count_up();
+                other.count_up(1);
             }
             for seen in 0..rounds {
                 assert_eq!(mine.changed(seen).await, seen + 1);
                 if !begins || seen + 1 < rounds {
-                    other.count_up();
+                    other.count_up(1);
                 }
             }
         });
@@ -264,7 +263,7 @@ fn wakes_beside_timers() {
     let (others, stopped) = (counter.clone(), stop.clone());
     let thread = thread::spawn(move || {
         while !stopped.load(Ordering::Relaxed) {
-            others.count_up();
+            others.count_up(1);
             thread::yield_now();
         }
     });

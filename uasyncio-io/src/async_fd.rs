@@ -192,10 +192,19 @@ impl<T: Pollable + 'static> AsyncFd<T> {
         if self.registration.source().is_ready(interest) {
             return Poll::Ready(Ok(()));
         }
-        match self.registration.wait(cx, interest, || source_of(self.get_ref())) {
-            Ok(()) => Poll::Pending,
-            Err(error) => Poll::Ready(Err(error)),
+        if self.registration.source().may_park(interest) {
+            self.registration.park(cx, interest);
+            return Poll::Pending;
         }
+        self.poll_armed(cx, interest)
+    }
+
+    /// Parks the waker of a direction that first has to be armed.
+    #[cold]
+    fn poll_armed(&self, cx: &mut Context<'_>, interest: Interest) -> Poll<io::Result<()>> {
+        self.registration.prepare(interest, source_of(self.get_ref()))?;
+        self.registration.park(cx, interest);
+        Poll::Pending
     }
 
     /// Does an operation, or waits until it can be done: for hand-written futures.
@@ -223,7 +232,7 @@ impl<T: Pollable + 'static> AsyncFd<T> {
     /// # std::io::Result::Ok(()) })?;
     /// # std::io::Result::Ok(())
     /// ```
-    #[inline]
+    #[inline(always)]
     pub fn poll_io<R>(
         &self,
         cx: &mut Context<'_>,

@@ -46,27 +46,12 @@ impl Registration {
         }
     }
 
-    /// Parks the waker for the next event of a direction that is not ready, in place of an earlier one.
-    #[inline]
-    pub(crate) fn wait<'a>(
-        &self,
-        cx: &mut Context<'_>,
-        interest: Interest,
-        descriptor: impl FnOnce() -> BorrowedSource<'a>,
-    ) -> io::Result<()> {
-        if !self.source.may_park(interest) {
-            self.prepare(interest, descriptor())?;
-        }
-        self.park(cx, interest);
-        Ok(())
-    }
-
     /// Makes a direction fit for parking.
-    #[cold]
-    fn prepare(&self, interest: Interest, descriptor: BorrowedSource<'_>) -> io::Result<()> {
+    pub(crate) fn prepare(&self, interest: Interest, descriptor: BorrowedSource<'_>) -> io::Result<()> {
         if self.source.is_held(interest) { Err(busy()) } else { self.arm(interest, descriptor) }
     }
 
+    /// Parks the waker for the next event of a direction that is not ready, in place of an earlier one.
     #[inline]
     pub(crate) fn park(&self, cx: &mut Context<'_>, interest: Interest) {
         trace::waiting(interest.reason());

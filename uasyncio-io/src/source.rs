@@ -159,13 +159,8 @@ impl Source {
     /// Leaves a waker for the next event. Says whether the slot was empty.
     #[inline]
     pub(crate) fn park(&self, interest: Interest, waker: &Waker) -> bool {
-        let slot = &self.wakers[interest as usize];
-        if let Some(parked) = slot.take() {
-            park_again(slot, parked, waker);
-            return false;
-        }
-        slot.set(Some(waker.clone()));
-        true
+        // The old one is dropped when the slot is in order again: that may run anything.
+        self.wakers[interest as usize].replace(Some(waker.clone())).is_none()
     }
 
     /// Whether a waker is parked that wakes somebody else than `waker` does.
@@ -199,11 +194,6 @@ impl Source {
         };
         (take(Interest::Read), take(Interest::Write))
     }
-}
-
-#[cold]
-fn park_again(slot: &Cell<Option<Waker>>, parked: Waker, waker: &Waker) {
-    slot.set(Some(if parked.will_wake(waker) { parked } else { waker.clone() }));
 }
 
 /// The end of the list of free places.

@@ -84,6 +84,12 @@ impl ReadBuffer {
         self.start == self.end
     }
 
+    /// Whether there is storage, with bytes in it or not.
+    #[inline]
+    pub(crate) fn is_held(&self) -> bool {
+        !self.storage.is_empty()
+    }
+
     /// Marks the first `count` bytes as consumed. They stay in place until the next call of `spare` or `release`.
     ///
     /// Panics when there are fewer.

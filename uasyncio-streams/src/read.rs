@@ -28,17 +28,13 @@ pub struct Read<'a, T> {
 impl<T: Transport> Future for Read<'_, T> {
     type Output = io::Result<usize>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Read { reader, buffer } = self.get_mut();
-        let ahead = reader.buffered().len();
-        if ahead == 0 && !buffer.is_empty() {
-            return reader.poll_read_past(cx, buffer);
+        if reader.holds_buffer() || buffer.is_empty() {
+            return reader.poll_read_buffered(cx, buffer);
         }
-        ready!(budget::poll_proceed(cx));
-        let count = ahead.min(buffer.len());
-        buffer[..count].copy_from_slice(&reader.buffered()[..count]);
-        reader.consume(count);
-        Poll::Ready(Ok(count))
+        reader.transport().poll_read(cx, buffer)
     }
 }
 

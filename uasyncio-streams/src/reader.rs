@@ -10,13 +10,10 @@ use crate::buffer::ReadBuffer;
 use crate::error::ReadError;
 use crate::read::{AClose, FillBuf, FillMore, Read, ReadExactly, ReadInto, ReadLine, ReadUntil, SkipUntil};
 use crate::scan::find_delimiter;
-use crate::transport::{Direction, Transport, poll_attempt, poll_ready};
+use crate::transport::{Direction, READING, Transport, poll_attempt, wait_for};
 
 /// How many bytes [`StreamReader::readline`] and the like may buffer, unless told otherwise: 64 KiB, as in asyncio.
 pub const DEFAULT_LIMIT: usize = 64 * 1024;
-
-/// What a task that reads waits for.
-const WAITING: &str = "bytes to read from a stream";
 
 /// The reading half of a stream. asyncio's `StreamReader`.
 ///
@@ -340,17 +337,17 @@ impl<T: Transport> StreamReader<T> {
     /// Waits, without a buffer, if reading is known to block.
     #[inline(always)]
     fn poll_unblocked(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.transport.is_blocked(Direction::Read) {
-            return Poll::Ready(Ok(()));
+        let ready = self.transport.poll_unblocked(cx, Direction::Read);
+        if ready.is_pending() {
+            self.buffer.release();
         }
-        self.buffer.release();
-        poll_ready(&*self.transport, cx, Direction::Read, WAITING)
+        wait_for(READING, ready)
     }
 
     #[inline(never)]
     fn poll_fill_now(&mut self, cx: &mut Context<'_>, limit: usize) -> Poll<io::Result<usize>> {
         let StreamReader { transport, buffer, .. } = self;
-        poll_attempt(&**transport, cx, WAITING, |transport| {
+        poll_attempt(&**transport, cx, READING, |transport| {
             let outcome = transport.try_read(buffer.spare(limit));
             match outcome {
                 Ok(count) if count > 0 => buffer.filled(count),
@@ -360,12 +357,24 @@ impl<T: Transport> StreamReader<T> {
         })
     }
 
-    /// Reads into `target`, which is not empty, while the buffer is empty.
+    /// Whether there is a buffer, empty or not. A reader that waits for bytes mostly has none.
     #[inline]
-    pub(crate) fn poll_read_past(&mut self, cx: &mut Context<'_>, target: &mut [u8]) -> Poll<io::Result<usize>> {
-        ready!(self.poll_unblocked(cx))?;
-        self.buffer.release();
-        poll_attempt(&*self.transport, cx, WAITING, |transport| transport.try_read(target))
+    pub(crate) fn holds_buffer(&self) -> bool {
+        self.buffer.is_held()
+    }
+
+    /// Reads into `target` what was read ahead, or past the buffer if that is empty.
+    #[inline(never)]
+    pub(crate) fn poll_read_buffered(&mut self, cx: &mut Context<'_>, target: &mut [u8]) -> Poll<io::Result<usize>> {
+        if self.buffer.is_empty() && !target.is_empty() {
+            self.buffer.release();
+            return self.transport.poll_read(cx, target);
+        }
+        ready!(budget::poll_proceed(cx));
+        let count = self.buffer.len().min(target.len());
+        target[..count].copy_from_slice(&self.buffer.bytes()[..count]);
+        self.consume(count);
+        Poll::Ready(Ok(count))
     }
 
     /// Fills the buffer until `delimiter` is in it, and gives the length up to its end; `None` at the end of the stream. The

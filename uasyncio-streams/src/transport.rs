@@ -129,11 +129,20 @@ pub trait Transport {
         }
     }
 
-    /// Whether an attempt in this direction would surely be answered with `Blocked(direction)`. The reader asks before it
-    /// takes a buffer, and waits right away if so. `false`, as it is unless overridden, means "perhaps not".
-    fn is_blocked(&self, direction: Direction) -> bool {
-        let _ = direction;
-        false
+    /// Reads up to `buffer.len()` bytes, and waits as often as [`try_read`](Transport::try_read) says. Overridden where that
+    /// is cheaper in one; [`budget::poll_proceed`] comes before each attempt then, too.
+    #[inline]
+    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        poll_attempt(self, cx, READING, |transport| transport.try_read(buffer))
+    }
+
+    /// Waits, as [`poll_ready`](Transport::poll_ready) does, if an attempt in this direction would surely be answered with
+    /// `Blocked(direction)`. The reader asks before it takes a buffer. Completes at once unless it is overridden: a transport
+    /// that has to be tried before it knows, such as TLS, is tried.
+    #[inline]
+    fn poll_unblocked(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<io::Result<()>> {
+        let _ = (cx, direction);
+        Poll::Ready(Ok(()))
     }
 
     /// Completes when an attempt in this direction is worth making; it may complete too early, never too late.
@@ -153,37 +162,65 @@ pub trait Transport {
     fn close(&self);
 }
 
+/// What a task that reads waits for.
+pub(crate) const READING: &str = "bytes to read from a stream";
+
+/// What a task that writes waits for.
+pub(crate) const WRITING: &str = "room to write to a stream";
+
 /// Repeats an attempt until it succeeds or fails, and waits in between as the transport says. `reason` is what `tasks()` shows.
-#[inline]
-pub(crate) fn poll_attempt<T: Transport, R>(
+pub(crate) fn poll_attempt<T: Transport + ?Sized, R>(
     transport: &T,
     cx: &mut Context<'_>,
     reason: &'static str,
     mut attempt: impl FnMut(&T) -> Result<R, TryError>,
 ) -> Poll<io::Result<R>> {
+    // Each attempt counts, so that a transport that is always ready starves nobody.
+    ready!(budget::poll_proceed(cx));
+    let first = attempt(transport);
+    poll_further(first, transport, cx, reason, attempt)
+}
+
+/// [`poll_attempt`] after the first attempt, for operations that have that in line.
+#[inline(always)]
+pub(crate) fn poll_further<T: Transport + ?Sized, R>(
+    first: Result<R, TryError>,
+    transport: &T,
+    cx: &mut Context<'_>,
+    reason: &'static str,
+    attempt: impl FnMut(&T) -> Result<R, TryError>,
+) -> Poll<io::Result<R>> {
+    match first {
+        Ok(done) => Poll::Ready(Ok(done)),
+        Err(TryError::Failed(error)) => Poll::Ready(Err(error)),
+        Err(TryError::Blocked(direction)) => poll_blocked(transport, cx, reason, direction, attempt),
+    }
+}
+
+/// Goes on after an attempt that was blocked. Out of line: a transport that knows that it would be is not even tried.
+#[inline(never)]
+fn poll_blocked<T: Transport + ?Sized, R>(
+    transport: &T,
+    cx: &mut Context<'_>,
+    reason: &'static str,
+    mut direction: Direction,
+    mut attempt: impl FnMut(&T) -> Result<R, TryError>,
+) -> Poll<io::Result<R>> {
     loop {
-        // Each attempt counts, so that a transport that is always ready starves nobody.
+        budget::refund();
+        ready!(wait_for(reason, transport.poll_ready(cx, direction)))?;
         ready!(budget::poll_proceed(cx));
         match attempt(transport) {
             Ok(done) => return Poll::Ready(Ok(done)),
             Err(TryError::Failed(error)) => return Poll::Ready(Err(error)),
-            Err(TryError::Blocked(direction)) => {
-                budget::refund();
-                ready!(poll_ready(transport, cx, direction, reason))?;
-            }
+            Err(TryError::Blocked(next)) => direction = next,
         }
     }
 }
 
-/// [`Transport::poll_ready`], with a reason for `tasks()`.
+/// Tells `tasks()` the reason, if it is a wait.
 #[inline]
-pub(crate) fn poll_ready<T: Transport>(
-    transport: &T,
-    cx: &mut Context<'_>,
-    direction: Direction,
-    reason: &'static str,
-) -> Poll<io::Result<()>> {
-    let ready = transport.poll_ready(cx, direction);
+pub(crate) fn wait_for(reason: &'static str, ready: Poll<io::Result<()>>) -> Poll<io::Result<()>> {
     if ready.is_pending() {
         trace::waiting(reason);
     }

@@ -31,7 +31,7 @@ impl<T> AWrite<'_, T> {
 impl<T: Transport> Future for AWrite<'_, T> {
     type Output = io::Result<()>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let AWrite { writer, data, offset } = self.get_mut();
         poll_rest(writer, cx, data, offset)
@@ -39,6 +39,7 @@ impl<T: Transport> Future for AWrite<'_, T> {
 }
 
 /// Writes `data` from `offset` on.
+#[inline(always)]
 fn poll_rest<T: Transport>(
     writer: &mut StreamWriter<T>,
     cx: &mut Context<'_>,
@@ -48,6 +49,18 @@ fn poll_rest<T: Transport>(
     if data.is_empty() {
         return budget::poll_proceed(cx).map(Ok);
     }
+    *offset += ready!(writer.poll_first_write(cx, &data[*offset..]))?;
+    if *offset == data.len() { Poll::Ready(Ok(())) } else { poll_more(writer, cx, data, offset) }
+}
+
+/// Goes on after a write that was accepted in part.
+#[cold]
+fn poll_more<T: Transport>(
+    writer: &mut StreamWriter<T>,
+    cx: &mut Context<'_>,
+    data: &[u8],
+    offset: &mut usize,
+) -> Poll<io::Result<()>> {
     while *offset < data.len() {
         *offset += ready!(writer.poll_write(cx, |transport| transport.try_write(&data[*offset..])))?;
     }

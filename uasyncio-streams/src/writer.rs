@@ -4,12 +4,11 @@ use std::io::{self, IoSlice};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use crate::read::AClose;
-use crate::transport::{Transport, TryError, poll_attempt};
-use crate::write::{AWrite, AWriteIter, AWriteV, WriteEof};
+use uasyncio_core::budget;
 
-/// What a task that writes waits for.
-const WAITING: &str = "room to write to a stream";
+use crate::read::AClose;
+use crate::transport::{Transport, TryError, WRITING, poll_attempt, poll_further};
+use crate::write::{AWrite, AWriteIter, AWriteV, WriteEof};
 
 /// The writing half of a stream. asyncio's `StreamWriter`, with writes as asynchronous as reads.
 ///
@@ -153,21 +152,34 @@ impl<T: Transport> StreamWriter<T> {
     }
 
     /// Makes one write of the transport succeed, and gives the number of bytes.
-    #[inline]
     pub(crate) fn poll_write(
         &mut self,
         cx: &mut Context<'_>,
         attempt: impl FnMut(&T) -> Result<usize, TryError>,
     ) -> Poll<io::Result<usize>> {
-        let count = ready!(poll_attempt(&*self.transport, cx, WAITING, attempt))?;
+        let count = ready!(poll_attempt(&*self.transport, cx, WRITING, attempt))?;
+        Poll::Ready(self.accepted(count))
+    }
+
+    /// The same for plain bytes, in line.
+    #[inline(always)]
+    pub(crate) fn poll_first_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(budget::poll_proceed(cx));
+        let first = self.transport.try_write(data);
+        let count = ready!(poll_further(first, &*self.transport, cx, WRITING, |transport| transport.try_write(data)))?;
+        Poll::Ready(self.accepted(count))
+    }
+
+    #[inline(always)]
+    fn accepted(&mut self, count: usize) -> io::Result<usize> {
         if count == 0 {
-            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            return Err(io::ErrorKind::WriteZero.into());
         }
         self.written += count as u64;
-        Poll::Ready(Ok(count))
+        Ok(count)
     }
 
     pub(crate) fn poll_close_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        poll_attempt(&*self.transport, cx, WAITING, T::close_write)
+        poll_attempt(&*self.transport, cx, WRITING, T::close_write)
     }
 }

@@ -10,9 +10,9 @@ pub fn run(service: &str, ready: fn(u16)) {
     let service = service.to_owned();
     let result = uasyncio_io::run(async move {
         let server = match service.as_str() {
-            "echo" => start_server(|reader, writer| async { drop(echo(reader, writer).await) }, "127.0.0.1", 0).await?,
-            "once" => start_server(|reader, writer| async { drop(once(reader, writer).await) }, "127.0.0.1", 0).await?,
-            _ => start_server(|reader, writer| async { drop(http(reader, writer).await) }, "127.0.0.1", 0).await?,
+            "echo" => start_server(echo, "127.0.0.1", 0).await?,
+            "once" => start_server(once, "127.0.0.1", 0).await?,
+            _ => start_server(http, "127.0.0.1", 0).await?,
         };
         ready(server.local_addr().port());
         server.wait_closed().await

@@ -5,10 +5,11 @@ use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::task::{Context, Poll};
 
+use uasyncio_core::trace;
 use uasyncio_io::{AsyncFd, Interest};
 
 use super::sys;
-use crate::transport::{Direction, Transport, TryError, closed_error};
+use crate::transport::{Direction, READING, Transport, TryError, closed_error};
 use crate::{StreamReader, StreamWriter};
 
 /// The reading half of a TCP connection.
@@ -95,7 +96,7 @@ impl TcpTransport {
     }
 
     /// Moves bytes in one direction. `is_short` says of their number whether more were asked for.
-    #[inline]
+    #[inline(always)]
     fn attempt(
         &self,
         direction: Direction,
@@ -129,13 +130,13 @@ fn interest_of(direction: Direction) -> Interest {
 }
 
 impl Transport for TcpTransport {
-    #[inline]
+    #[inline(always)]
     fn try_read(&self, buffer: &mut [u8]) -> Result<usize, TryError> {
         let room = buffer.len();
         self.attempt(Direction::Read, |count| count < room, |stream| sys::read(stream, buffer))
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_write(&self, data: &[u8]) -> Result<usize, TryError> {
         self.attempt(Direction::Write, |count| count < data.len(), |stream| sys::write(stream, data))
     }
@@ -155,13 +156,28 @@ impl Transport for TcpTransport {
         self.attempt(Direction::Write, is_short, |stream| sys::write_vectored(stream, slices))
     }
 
-    #[inline]
-    fn is_blocked(&self, direction: Direction) -> bool {
-        // The operation is not even begun when the reactor knows that it would block.
-        matches!(&*self.socket.borrow(), Some(socket) if socket.try_io(interest_of(direction), |_| Ok(())).is_err())
+    #[inline(always)]
+    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let socket = self.socket.borrow();
+        let Some(socket) = &*socket else {
+            return Poll::Ready(Err(closed_error()));
+        };
+        let done = socket.poll_io(cx, Interest::Read, |stream| sys::read(stream, buffer));
+        match done {
+            Poll::Ready(Ok(count)) if count > 0 && count < buffer.len() => socket.drained(Interest::Read),
+            Poll::Pending => trace::waiting(READING),
+            _ => {}
+        }
+        done
     }
 
-    #[inline]
+    #[inline(always)]
+    fn poll_unblocked(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<io::Result<()>> {
+        // The reactor knows.
+        self.poll_ready(cx, direction)
+    }
+
+    #[inline(always)]
     fn poll_ready(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<io::Result<()>> {
         match &*self.socket.borrow() {
             Some(socket) => socket.poll_ready(cx, interest_of(direction)),
