@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::processes;
@@ -145,7 +146,7 @@ impl Cargo {
         let (send, lines) = mpsc::channel();
         if let Some(stdout) = child.stdout.take() {
             // The thread ends with the pipe, when the command and all that it started have ended.
-            std::thread::spawn(move || {
+            thread::spawn(move || {
                 for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
                     if send.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
                         break;
@@ -209,6 +210,38 @@ impl Cargo {
         shown.push_str(&self.arguments.join(" "));
         shown
     }
+}
+
+/// Runs test commands side by side, one on each processor; what they print is mixed line by line. An error if one fails, or if not one
+/// test ran.
+pub(crate) fn side_by_side(commands: Vec<Cargo>, tally: &mut Tally) -> Result<(), Problem> {
+    let queue = Mutex::new(commands.into_iter());
+    let ended = Mutex::new((Tally::default(), Vec::new()));
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..processors {
+            scope.spawn(|| {
+                while let Some(command) = next(&queue) {
+                    let mut mine = Tally::default();
+                    let result = command.execute(&mut mine);
+                    let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
+                    ended.0.add(&mine);
+                    ended.1.extend(result.err());
+                }
+            });
+        }
+    });
+    let (sum, problems) = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+    tally.add(&sum);
+    match problems.into_iter().next() {
+        Some(problem) => Err(problem),
+        None if sum.passed + sum.failed == 0 => Err(Problem::Failed("there was no test to run".into())),
+        None => Ok(()),
+    }
+}
+
+fn next(queue: &Mutex<impl Iterator<Item = Cargo>>) -> Option<Cargo> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner).next()
 }
 
 /// Where builds go: CARGO_TARGET_DIR, or `target` of the workspace.

@@ -4,7 +4,7 @@
 //! step throws away what another has built. A test may leave itself out where a tool is missing: it then writes the line
 //! `SKIPPED: what (why)` to the handle of its standard output (the test harness hides what `println!` writes).
 
-use crate::command::Cargo;
+use crate::command::{Cargo, side_by_side};
 use crate::dependencies;
 use crate::steps::{Problem, Steps};
 use crate::tidy;
@@ -143,21 +143,33 @@ fn examples() -> Result<(), Problem> {
 /// or with a real socket) says so itself: `#[cfg_attr(miri, ignore = "why")]`, or `#![cfg(not(miri))]` for a file.
 /// A test that leaks on purpose has `leak` or `forg` (as in forgotten) in its name, and is not asked about leaks.
 fn miri(steps: &mut Steps, seeds: u32) {
+    const LIBRARY: &str = "uasyncio-core";
     steps.step("miri", |tally| {
         toolchain::components(Some(NIGHTLY), &["miri", "rust-src"])?;
-        let miri = |flags: &str, tests: &str| {
-            Cargo::new("miri test --no-fail-fast -p uasyncio-core --lib --all-features")
+        let miri = |flags: &str, program: &str, tests: &str| {
+            Cargo::new("miri test --no-fail-fast --all-features -p")
+                .arguments([LIBRARY])
+                .arguments(program.split_whitespace())
                 .arguments(tests.split_whitespace())
                 .toolchain(NIGHTLY)
                 .variable("MIRIFLAGS", format!("-Zmiri-strict-provenance {flags}"))
                 .slow()
         };
-        miri("-Zmiri-seed=0", "--tests -- --skip leak --skip forg").test(tally)?;
-        // Other seeds schedule threads otherwise. They run side by side: what they print is mixed up and not counted.
+        // So that those side by side do not wait for each other's builds.
+        miri("", "--lib --tests", "--no-run").run()?;
+        let mut commands = vec![miri("", "--lib", "-- --skip leak --skip forg")];
+        for file in workspace::test_files(LIBRARY)? {
+            let program = format!("--test {}", file.file_stem().unwrap_or_default().to_string_lossy());
+            commands.push(miri("", &program, "-- --skip leak --skip forg"));
+            let text = std::fs::read_to_string(&file)?;
+            if text.contains("leak") || text.contains("forg") {
+                commands.push(miri("-Zmiri-ignore-leaks", &program, "-- leak forg"));
+            }
+        }
+        side_by_side(commands, tally)?;
+        // Other seeds schedule threads otherwise. They run side by side by themselves; what they print is not counted.
         let flags = format!("-Zmiri-ignore-leaks -Zmiri-many-seeds=1..{seeds}");
-        miri(&flags, "--test closing --test cross_thread --test remote --test wakers").run()?;
-        // These are left out above.
-        miri("-Zmiri-ignore-leaks", "--tests -- leak forg").test(tally)
+        miri(&flags, "--test closing --test cross_thread --test remote --test wakers", "").run()
     });
 }
 

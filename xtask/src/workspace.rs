@@ -41,3 +41,16 @@ pub(crate) fn examples(library: &str) -> io::Result<Vec<String>> {
     names.sort();
     Ok(names)
 }
+
+/// The files with integration tests of a crate, in order: each is a test program.
+pub(crate) fn test_files(library: &str) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(root().join(library).join("tests"))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
