@@ -1,0 +1,3 @@
+//! Datagram sockets.
+
+#![forbid(unsafe_code)]
