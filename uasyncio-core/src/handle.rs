@@ -9,7 +9,7 @@ use core::time::Duration;
 
 use crate::cell::{Callback, Detached, Runnable};
 use crate::exception::ExceptionContext;
-use crate::sleep::{Later, millis};
+use crate::sleep::{Later, Sleep, millis, sleep_until};
 use crate::state::LoopState;
 use crate::trace::Origin;
 use crate::{Task, TaskId, TaskInfo, Ticks, current};
@@ -133,20 +133,20 @@ impl Loop {
     /// As the free function [`call_at_`].
     #[cfg_attr(feature = "trace", track_caller)]
     pub fn call_at_<C: FnOnce() + 'static>(&self, ticks: Ticks, callback: C) {
-        self.call_when(0, Some(ticks), callback, Origin::caller());
+        self.call_when(sleep_until(ticks), callback, Origin::caller());
     }
 
     fn call_in<C: FnOnce() + 'static>(&self, delay: u64, callback: C, origin: Origin) {
         match delay {
             0 => self.insert(Box::new(Callback::new(callback)), origin),
-            _ => self.call_when(delay, None, callback, origin),
+            _ => self.call_when(Sleep::new(delay), callback, origin),
         }
     }
 
     /// Polls the new task at once, which starts its timer, so that timers set by `call_later` and `sleep` keep their order.
-    fn call_when<C: FnOnce() + 'static>(&self, delay: u64, deadline: Option<Ticks>, callback: C, origin: Origin) {
+    fn call_when<C: FnOnce() + 'static>(&self, sleep: Sleep, callback: C, origin: Origin) {
         if let Some(state) = self.open() {
-            state.insert_started(Box::new(Detached::new(Later::new(delay, deadline, callback))), origin);
+            state.insert_started(Box::new(Detached::new(Later::new(sleep, callback))), origin);
         }
     }
 
@@ -159,6 +159,20 @@ impl Loop {
     /// What the platform's clock shows. asyncio's `time`.
     pub fn time(&self) -> Ticks {
         self.open_or_closing().and_then(LoopState::platform).map_or(Ticks::default(), |platform| platform.now())
+    }
+
+    /// The same, rounded up: what is due so many milliseconds after this is not due too early.
+    ///
+    /// ```
+    /// use uasyncio_core::{get_event_loop, run, sleep_until};
+    ///
+    /// run(async {
+    ///     let timeout = get_event_loop().time_rounded_up().wrapping_add(5);
+    ///     sleep_until(timeout).await; // at least 5 ms
+    /// });
+    /// ```
+    pub fn time_rounded_up(&self) -> Ticks {
+        self.open_or_closing().and_then(LoopState::platform).map_or(Ticks::default(), |platform| platform.now_rounded_up())
     }
 
     /// Makes the loop return once everything that is queued now has run. asyncio's `stop`.

@@ -32,6 +32,7 @@
 //! * `alloc`: tasks on the heap, for targets without `std`.
 //! * `virtual-time`: [`VirtualTime`], for exact tests.
 //! * `trace`: names, places and wait reasons of tasks.
+//! * `critical-section`: [`SharedWaker`] and [`SharedRing`] on targets without compare-and-swap, such as Cortex-M0.
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -47,6 +48,7 @@ mod ticks;
 
 pub use platform::{LoopContext, Platform};
 pub use ticks::Ticks;
+pub use wait_list::{WaitList, WaitNode};
 
 // Files that may hold `unsafe`; ARCHITECTURE.md lists them with the invariants that they rely on.
 #[cfg(feature = "alloc")]
@@ -58,9 +60,17 @@ mod current;
 #[cfg(feature = "alloc")]
 #[allow(unsafe_code)]
 mod event_loop;
+#[allow(unsafe_code)]
+pub mod pinned;
 #[cfg(feature = "alloc")]
 #[allow(unsafe_code)]
 mod remote;
+#[cfg(any(target_has_atomic = "ptr", feature = "critical-section"))]
+#[allow(unsafe_code)]
+mod shared_ring;
+#[cfg(any(target_has_atomic = "ptr", feature = "critical-section"))]
+#[allow(unsafe_code)]
+mod shared_waker;
 #[cfg(feature = "alloc")]
 #[allow(unsafe_code)]
 mod sleep;
@@ -72,7 +82,12 @@ mod slot;
 mod state;
 #[cfg(feature = "alloc")]
 #[allow(unsafe_code)]
+mod sub_wakers;
+#[cfg(feature = "alloc")]
+#[allow(unsafe_code)]
 mod task;
+#[allow(unsafe_code)]
+mod wait_list;
 #[cfg(feature = "alloc")]
 #[allow(unsafe_code)]
 mod waker;
@@ -92,7 +107,7 @@ mod exception;
 mod handle;
 #[cfg(feature = "alloc")]
 mod report;
-#[cfg(feature = "alloc")]
+#[cfg(any(target_has_atomic = "ptr", feature = "critical-section"))]
 mod sync;
 #[cfg(feature = "std")]
 mod thread_park;
@@ -114,7 +129,8 @@ pub use self::{
         try_get_event_loop,
     },
     report::{Report, report},
-    sleep::{Sleep, YieldNow, sleep, sleep_ms, yield_now},
+    sleep::{Sleep, YieldNow, sleep, sleep_ms, sleep_until, yield_now},
+    sub_wakers::{ReadyMembers, SubWaker, SubWakers},
     task::{CancelOnDrop, Task},
     trace::{TaskId, TaskInfo, TaskState},
 };
@@ -124,6 +140,8 @@ pub use self::{
     thread_park::ThreadPark,
     threadsafe::{LoopClosed, Remote, RemoteTask},
 };
+#[cfg(any(target_has_atomic = "ptr", feature = "critical-section"))]
+pub use self::{shared_ring::SharedRing, shared_waker::SharedWaker};
 #[cfg(all(feature = "std", feature = "virtual-time"))]
 pub use virtual_time::Hold;
 #[cfg(all(feature = "alloc", feature = "virtual-time"))]

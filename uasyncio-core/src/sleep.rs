@@ -13,6 +13,9 @@ use crate::{Ticks, current, trace};
 /// A sleep that never ends.
 const FOREVER: u64 = u64::MAX;
 
+/// A sleep that has not begun, and ends at the deadline that its node has already.
+const UNTIL: u64 = u64::MAX - 1;
+
 /// Waits for a number of milliseconds, counted from the first poll. The original's and MicroPython's `sleep_ms`.
 ///
 /// It never ends early, and ends at most about two milliseconds late if the loop is free. `sleep_ms(0)` gives way once: the
@@ -54,12 +57,33 @@ pub fn sleep(duration: Duration) -> Sleep {
     Sleep::new(millis(duration))
 }
 
-/// Whole milliseconds, rounded up; what does not fit is [`FOREVER`].
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(FOREVER)
+/// Waits until the loop's clock shows `deadline`, which is less than 2^31 ms from then. If it has passed: gives way once.
+///
+/// For what is to happen at regular times, whatever the time that the work between takes.
+///
+/// ```
+/// use uasyncio_core::{get_event_loop, run, sleep_until};
+///
+/// run(async {
+///     let mut next = get_event_loop().time();
+///     for _ in 0..3 {
+///         next = next.wrapping_add(2);
+///         sleep_until(next).await;
+///     }
+/// });
+/// ```
+pub fn sleep_until(deadline: Ticks) -> Sleep {
+    let sleep = Sleep::new(UNTIL);
+    sleep.node.set_deadline(deadline);
+    sleep
 }
 
-/// The future of [`sleep`] and [`sleep_ms`].
+/// Whole milliseconds, rounded up; what does not fit is [`FOREVER`].
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).ok().filter(|millis| *millis < UNTIL).unwrap_or(FOREVER)
+}
+
+/// The future of [`sleep`], [`sleep_ms`] and [`sleep_until`].
 #[must_use = "a sleep does nothing unless it is awaited"]
 pub struct Sleep {
     node: Node,
@@ -68,7 +92,7 @@ pub struct Sleep {
 }
 
 impl Sleep {
-    fn new(millis: u64) -> Sleep {
+    pub(crate) fn new(millis: u64) -> Sleep {
         Sleep { node: Node::new(), left: millis }
     }
 
@@ -79,34 +103,39 @@ impl Sleep {
         unsafe { self.get_unchecked_mut() }.left = millis(duration);
     }
 
+    /// Starts the sleep anew, to end at a point in time; see [`sleep_until`].
+    pub fn reset_at(self: Pin<&mut Self>, deadline: Ticks) {
+        self.node.leave();
+        self.node.set_deadline(deadline);
+        // SAFETY: U9. The node, which is what must not move, stays where it is.
+        unsafe { self.get_unchecked_mut() }.left = UNTIL;
+    }
+
     /// What a timer can be armed for at once.
     fn step(&self) -> u32 {
         u32::try_from(self.left).map_or(FARTHEST, |left| left.min(FARTHEST))
     }
 
     /// Arms the first timer.
-    fn start(&self, state: &LoopState, waker: &Waker) {
+    fn start(&mut self, state: &LoopState, waker: &Waker) {
         match self.left {
             FOREVER => {}
             0 => {
                 self.node.join(&state.wheel);
                 waker.wake_by_ref();
             }
+            UNTIL => {
+                self.node.set_waker(waker);
+                let deadline = self.node.deadline();
+                let left = deadline.diff(state.now_rounded_up()).max(0) as u32;
+                self.left = u64::from(left);
+                state.arm_at(&self.node, deadline.wrapping_sub(left - self.step()));
+            }
             _ => {
                 self.node.set_waker(waker);
                 state.arm_in(&self.node, self.step());
             }
         }
-    }
-
-    /// Arms the first timer so that the sleep ends at `deadline`, which may have passed.
-    fn start_at(self: Pin<&mut Self>, state: &LoopState, deadline: Ticks, waker: &Waker) {
-        // SAFETY: U9. The node, which is what must not move, stays where it is.
-        let this = unsafe { self.get_unchecked_mut() };
-        this.node.set_waker(waker);
-        let left = deadline.diff(state.now_rounded_up()).max(0) as u32;
-        this.left = u64::from(left);
-        state.arm_at(&this.node, deadline.wrapping_sub(left - this.step()));
     }
 }
 
@@ -192,15 +221,14 @@ pin_project_lite::pin_project! {
     pub(crate) struct Later<C> {
         #[pin]
         sleep: Sleep,
-        deadline: Option<Ticks>,
         callback: Option<C>,
     }
 }
 
 impl<C: FnOnce()> Later<C> {
-    /// To be called after `millis` or, if there is a deadline, when that has come.
-    pub(crate) fn new(millis: u64, deadline: Option<Ticks>, callback: C) -> Later<C> {
-        Later { sleep: Sleep::new(millis), deadline, callback: Some(callback) }
+    /// To be called when the sleep is over.
+    pub(crate) fn new(sleep: Sleep, callback: C) -> Later<C> {
+        Later { sleep, callback: Some(callback) }
     }
 }
 
@@ -208,11 +236,7 @@ impl<C: FnOnce()> Future for Later<C> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let mut this = self.project();
-        if let Some(deadline) = this.deadline.take() {
-            this.sleep.as_mut().start_at(current::expect(), deadline, cx.waker());
-            return Poll::Pending;
-        }
+        let this = self.project();
         if this.sleep.poll(cx).is_pending() {
             return Poll::Pending;
         }

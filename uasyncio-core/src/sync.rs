@@ -1,14 +1,26 @@
-//! Atomics, from `core` or, when the models run, from `loom`.
+//! Atomics, from `core` or, when the models run, from `loom`; on a target without compare-and-swap, from critical sections.
 
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;
+#[cfg(all(loom, feature = "alloc"))]
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicUsize, Ordering};
 
+#[cfg(all(not(loom), target_has_atomic = "ptr"))]
+pub(crate) use core::sync::atomic::AtomicUsize;
 #[cfg(not(loom))]
-pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+pub(crate) use core::sync::atomic::Ordering;
+#[cfg(all(not(loom), feature = "alloc"))]
+pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
+
+#[cfg(all(feature = "critical-section", any(all(test, feature = "std"), not(target_has_atomic = "ptr"))))]
+mod critical;
+#[cfg(not(target_has_atomic = "ptr"))]
+pub(crate) use critical::AtomicUsize;
 
 /// Gives another thread the chance to get on with what this one waits for.
+#[cfg(feature = "alloc")]
 pub(crate) fn relax() {
     #[cfg(loom)]
     loom::thread::yield_now();
@@ -36,3 +48,6 @@ impl<T> UnsafeCell<T> {
         write(self.0.get())
     }
 }
+
+#[cfg(all(test, loom))]
+pub(crate) mod models;

@@ -188,6 +188,12 @@ impl Node {
         self.deadline.get()
     }
 
+    /// Notes the deadline of a node that is not armed, for who arms it later.
+    pub(crate) fn set_deadline(&self, deadline: Ticks) {
+        debug_assert!(!self.is_armed());
+        self.deadline.set(deadline);
+    }
+
     /// Takes the node out of its wheel, if it is in one.
     pub(crate) fn disarm(&self) {
         if self.is_armed() {

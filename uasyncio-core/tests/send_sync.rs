@@ -9,8 +9,9 @@ use std::rc::Rc;
 
 use uasyncio_core::{
     Attention, CancelOnDrop, CancelledError, CatchCancel, Deadlock, EventLoop, Exception, ExceptionContext, Hold, Loop,
-    LoopClosed, LoopContext, Panic, Remote, RemoteTask, Report, Resume, RunError, Sleep, Task, TaskError, TaskId, TaskInfo,
-    TaskState, ThreadPark, Ticks, VirtualTime, YieldNow,
+    LoopClosed, LoopContext, Panic, ReadyMembers, Remote, RemoteTask, Report, Resume, RunError, SharedRing, SharedWaker, Sleep,
+    SubWaker, SubWakers, Task, TaskError, TaskId, TaskInfo, TaskState, ThreadPark, Ticks, VirtualTime, WaitList, WaitNode,
+    YieldNow,
 };
 
 /// Says what a type may do: where the bounds hold, the constants of its own hide those of the trait.
@@ -77,6 +78,8 @@ fn what_stays_on_the_loops_thread() {
         LoopContext: false, false;
         ExceptionContext<'static>: false, false;
         Exception<'static>: false, false;
+        WaitList: false, false;
+        WaitNode<'static>: false, false;
     });
 }
 
@@ -99,7 +102,18 @@ fn what_may_go_to_other_threads() {
         YieldNow: true, true;
         Resume: true, true;
         ThreadPark: true, true;
+        SharedWaker: true, true;
         std::task::Waker: true, true;
+    });
+}
+
+/// The owner of wakers for members may move; what borrows it stays, and the wakers that are cloned from it are anybody's.
+#[test]
+fn what_may_move_but_not_be_shared() {
+    check(&table! {
+        SubWakers: true, false;
+        SubWaker<'static>: false, false;
+        ReadyMembers<'static>: false, false;
     });
 }
 
@@ -114,12 +128,16 @@ fn what_is_as_its_content() {
         Report<Ready<Result<(), u32>>>: true, true;
         Report<Ready<Result<(), Rc<()>>>>: false, false;
         RemoteTask<Rc<()>>: false, false;
+        SharedRing<Cell<u32>, 2>: true, true;
+        SharedRing<Rc<()>, 2>: false, false;
     });
 }
 
-/// A sleep's place is known to the wheel, so it must be pinned; handles are known to nobody.
+/// A sleep's place is known to the wheel and a wait node's to its neighbours, so they must be pinned; handles and lists are known
+/// to nobody.
 #[test]
 fn what_must_be_pinned() {
+    assert_eq!([May::<WaitNode<'static>>::UNPIN, May::<WaitList>::UNPIN], [false, true]);
     assert_eq!([May::<Sleep>::UNPIN, May::<CatchCancel<Sleep>>::UNPIN, May::<Report<Sleep>>::UNPIN], [false; 3]);
     assert_eq!([May::<Task<Sleep>>::UNPIN, May::<CancelOnDrop<Sleep>>::UNPIN, May::<YieldNow>::UNPIN], [true; 3]);
     assert_eq!([May::<RemoteTask<u32>>::UNPIN, May::<Remote>::UNPIN], [true; 2]);

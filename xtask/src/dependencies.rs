@@ -13,9 +13,10 @@ use crate::workspace;
 
 /// Each library crate and all that it may depend on directly, on any system, with any feature.
 /// A crate from outside also needs its reason in ARCHITECTURE.md, which names it in backquotes.
-const MAY_DEPEND_ON: [(&str, &[&str]); 3] = [
-    ("uasyncio-core", &["pin-project-lite"]),
+const MAY_DEPEND_ON: [(&str, &[&str]); 4] = [
+    ("uasyncio-core", &["critical-section", "pin-project-lite"]),
     ("uasyncio-io", &["uasyncio-core", "polling", "rustix"]),
+    ("uasyncio-sync", &["uasyncio-core", "futures-core", "pin-project-lite"]),
     ("uasyncio-streams", &["uasyncio-core", "uasyncio-io", "rustix", "socket2", "libc"]),
 ];
 

@@ -20,7 +20,7 @@ pub(crate) struct FeatureSet {
     pub(crate) targets: &'static str,
 }
 
-pub(crate) const FEATURE_SETS: [FeatureSet; 6] = [
+pub(crate) const FEATURE_SETS: [FeatureSet; 8] = [
     FeatureSet {
         name: "core with alloc, virtual-time",
         options: "-p uasyncio-core --no-default-features --features alloc,virtual-time",
@@ -31,10 +31,15 @@ pub(crate) const FEATURE_SETS: [FeatureSet; 6] = [
     FeatureSet { name: "core with all features", options: "-p uasyncio-core --all-features", targets: "" },
     FeatureSet { name: "streams without net", options: "-p uasyncio-streams --no-default-features", targets: "--lib --tests" },
     FeatureSet { name: "streams with trace", options: "-p uasyncio-streams --features trace", targets: "" },
+    FeatureSet { name: "sync with no features", options: "-p uasyncio-sync --no-default-features", targets: "--lib --tests" },
+    FeatureSet { name: "sync with trace", options: "-p uasyncio-sync --features trace", targets: "" },
 ];
 
-/// Microcontrollers and the browser: core builds there without the standard library.
+/// Microcontrollers and the browser: core and sync build there without the standard library.
 const BARE_TARGETS: [&str; 3] = ["thumbv7em-none-eabi", "riscv32imac-unknown-none-elf", "wasm32-unknown-unknown"];
+
+/// A microcontroller without compare-and-swap: what needs no heap builds there.
+const WITHOUT_SWAP: &str = "thumbv6m-none-eabi";
 
 /// One for each readiness interface of `polling`: IOCP, kqueue on macOS, kqueue on FreeBSD.
 pub(crate) const OTHER_SYSTEMS: [&str; 3] = ["x86_64-pc-windows-gnu", "x86_64-apple-darwin", "x86_64-unknown-freebsd"];
@@ -109,15 +114,24 @@ fn features(steps: &mut Steps) {
             test.arguments(set.targets.split_whitespace()).test(tally)
         });
     }
-    steps.step("check: core with no features", |_| Cargo::new("check -p uasyncio-core --no-default-features").run());
-    for target in BARE_TARGETS {
-        steps.step(&format!("check: core on {target}"), |_| {
+    for (name, package) in [("core", "uasyncio-core"), ("sync", "uasyncio-sync")] {
+        steps.step(&format!("check: {name} with no features"), |_| {
+            Cargo::new("check --no-default-features -p").arguments([package]).run()
+        });
+        let check = |features: &str, target: &str| {
             toolchain::target(target)?;
-            for features in ["alloc", "alloc,virtual-time,trace"] {
-                let line = format!("check -p uasyncio-core --no-default-features --features {features} --target {target}");
-                Cargo::new(&line).run()?;
-            }
-            Ok(())
+            let line = format!("check -p {package} --no-default-features --features={features} --target {target}");
+            Cargo::new(&line).run()
+        };
+        for target in BARE_TARGETS {
+            steps.step(&format!("check: {name} on {target}"), |_| {
+                let most = if package == "uasyncio-core" { "alloc,virtual-time,trace" } else { "alloc,trace" };
+                ["", "alloc", most].iter().try_for_each(|features| check(features, target))
+            });
+        }
+        steps.step(&format!("check: {name} on {WITHOUT_SWAP}"), |_| {
+            let most = if package == "uasyncio-core" { "critical-section" } else { "" };
+            ["", most].iter().try_for_each(|features| check(features, WITHOUT_SWAP))
         });
     }
 }
@@ -169,7 +183,7 @@ fn miri(steps: &mut Steps, seeds: u32) {
         side_by_side(commands, tally)?;
         // Other seeds schedule threads otherwise. They run side by side by themselves; what they print is not counted.
         let flags = format!("-Zmiri-ignore-leaks -Zmiri-many-seeds=1..{seeds}");
-        miri(&flags, "--test closing --test cross_thread --test remote --test wakers", "").run()
+        miri(&flags, "--test closing --test cross_thread --test remote --test shared_ring --test shared_waker --test wakers", "").run()
     });
 }
 

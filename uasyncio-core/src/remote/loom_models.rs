@@ -4,58 +4,15 @@
 //! is played by an `Arc` and a mutex.
 
 use super::{Gate, Mark};
+use crate::sync::models::{Park, model};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ptr::{self, NonNull};
 use core::task::Waker;
-use loom::model::Builder;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use loom::sync::{Arc, Condvar, Mutex};
+use loom::sync::{Arc, Mutex};
 use loom::thread;
 use std::task::Wake;
-
-/// All interleavings with at most so many preemptions; bugs need few, and three threads have too many interleavings in all.
-fn model(preemptions: usize, work: impl Fn() + Send + Sync + 'static) {
-    let mut builder = Builder::new();
-    builder.preemption_bound = Some(preemptions);
-    builder.check(work);
-}
-
-/// Stands for a parked thread: a token, and a way to wait for it.
-#[derive(Default)]
-struct Park {
-    token: Mutex<bool>,
-    changed: Condvar,
-    notices: AtomicUsize,
-}
-
-impl Park {
-    fn park(&self) {
-        let mut token = self.token.lock().unwrap();
-        while !*token {
-            token = self.changed.wait(token).unwrap();
-        }
-        *token = false;
-    }
-
-    fn notices(&self) -> usize {
-        self.notices.load(Ordering::Relaxed)
-    }
-}
-
-struct Notify(Arc<Park>);
-
-impl Wake for Notify {
-    fn wake(self: std::sync::Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &std::sync::Arc<Self>) {
-        self.0.notices.fetch_add(1, Ordering::Relaxed);
-        *self.0.token.lock().unwrap() = true;
-        self.0.changed.notify_one();
-    }
-}
 
 /// Gates and marks that outlive every thread of a model.
 #[derive(Clone)]
@@ -71,9 +28,9 @@ impl World {
     }
 
     /// A loop on gate 0 that has all pages, and its parked thread.
-    fn with_a_loop(marks: usize) -> (World, Arc<Park>) {
-        let (world, park) = (World::new(1, marks), Arc::new(Park::default()));
-        world.gate(0).open(Waker::from(std::sync::Arc::new(Notify(park.clone()))));
+    fn with_a_loop(marks: usize) -> (World, Park) {
+        let (world, park) = (World::new(1, marks), Park::default());
+        world.gate(0).open(park.waker());
         world.marks.iter().for_each(|mark| mark.settle(world.gate(0)));
         (world, park)
     }
@@ -247,8 +204,8 @@ fn loom_remote_wake_against_loop_drop() {
         world.marks[0].leave();
         join(visitors);
         // Whatever they did, the next loop on this gate finds nothing of it, and is awake.
-        let park = Arc::new(Park::default());
-        world.gate(0).open(Waker::from(std::sync::Arc::new(Notify(park.clone()))));
+        let park = Park::default();
+        world.gate(0).open(park.waker());
         world.gate(0).take(|_, _| panic!("a mark of the former loop"));
         world.gate(0).notify();
         assert_eq!(park.notices(), 0);

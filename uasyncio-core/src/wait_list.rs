@@ -1,0 +1,513 @@
+//! A line of waiting futures: what every primitive that makes tasks wait is built on.
+//!
+//! A [`WaitNode`] is part of the future that waits, and is linked with its two neighbours while it does. The list itself is no
+//! link: it points to the first node and to the last one, and nothing points to it but the borrow that each node holds. So
+//! joining, leaving and waking take constant time and no memory, and a list may be moved whenever nobody borrows it.
+//!
+//! ```text
+//!   WaitList { first, last, epoch }
+//!               │      └──────────────────────┐
+//!               ▼                             ▼
+//!   null ◄── WaitNode ◄────► WaitNode ◄────► WaitNode ──► null      each has a waker, a demand and the epoch it joined in
+//!
+//!                 poll_wait              wake_one, wake_all
+//!          Idle ─────────────► Waiting ─────────────────────► Granted
+//!            ▲                   │ cancel, drop                 │ poll_wait, or cancel, which says so
+//!            └───────────────────┴──────────────────────────────┘
+//! ```
+//!
+//! * **A grant is a state.** Who is woken is out of the list and granted before its waker runs. Whatever stood behind the grant
+//!   belongs to that node, so nobody can overtake it; and if its future is dropped before it runs, `cancel` says so, and the
+//!   owner of the list passes the grant on.
+//! * **Foreign code runs last.** Wakers may do anything when they are woken, cloned or dropped: poll or drop other futures of
+//!   the same list, wake again, panic. So they are called when list and node are consistent and nothing of them is looked at
+//!   any more. A node is linked before its waker is cloned, or what that clone wakes could miss it.
+//! * **Who joins during `wake_all` is not woken.** Each call begins a new epoch and wakes the nodes of earlier ones; they are in
+//!   front. A list holds nodes of at most as many epochs as there are calls inside one another, so a wrapped counter tells them
+//!   apart all the same. When a call comes back from a waker that made a call of its own, that one has woken all there was.
+//! * **A forgotten node** (`mem::forget` of a pinned box) stays linked in memory that is never freed, though its borrow has
+//!   ended. The list may be moved then, since the node cannot reach it; waking it is harmless; the list's drop takes its waker.
+
+use core::cell::Cell;
+use core::fmt;
+use core::marker::PhantomPinned;
+use core::pin::Pin;
+use core::ptr;
+use core::task::{Context, Poll, Waker};
+
+/// Futures that wait, in the order in which they began to.
+///
+/// For those who write primitives: a lock, a queue. A future that may have to wait holds a [`WaitNode`], and polls that; who has
+/// something to give calls [`wake_one`](WaitList::wake_one) or [`wake_all`](WaitList::wake_all). Nothing is allocated, joining,
+/// leaving and waking take constant time, and wakers of any executor will do. All of it stays on one thread.
+///
+/// While a node borrows the list, it cannot be moved:
+///
+/// ```compile_fail,E0505
+/// # use uasyncio_core::{WaitList, WaitNode};
+/// let list = WaitList::new();
+/// let node = WaitNode::new(&list);
+/// let moved = list;
+/// ```
+///
+/// and not be dropped:
+///
+/// ```compile_fail,E0597
+/// # use uasyncio_core::{WaitList, WaitNode};
+/// let node;
+/// let list = WaitList::new(); // goes first
+/// node = WaitNode::new(&list);
+/// ```
+///
+/// # Example
+///
+/// A flag, as asyncio's `Event`:
+///
+/// ```
+/// use std::cell::Cell;
+/// use std::pin::{Pin, pin};
+/// use std::task::{Context, Poll, Waker};
+/// use uasyncio_core::{WaitList, WaitNode};
+///
+/// struct Event {
+///     set: Cell<bool>,
+///     waiting: WaitList,
+/// }
+///
+/// impl Event {
+///     fn set(&self) {
+///         self.set.set(true);
+///         self.waiting.wake_all();
+///     }
+///
+///     /// To be polled with the same node until it is ready.
+///     fn poll_set(&self, node: Pin<&mut WaitNode<'_>>, cx: &mut Context<'_>) -> Poll<()> {
+///         if self.set.get() && !node.is_waiting() && !node.is_granted() {
+///             return Poll::Ready(()); // nothing to wait for
+///         }
+///         node.poll_wait(cx, 0, "an event")
+///     }
+/// }
+///
+/// let event = Event { set: Cell::new(false), waiting: WaitList::new() };
+/// let mut node = pin!(WaitNode::new(&event.waiting));
+/// let mut cx = Context::from_waker(Waker::noop());
+/// assert!(event.poll_set(node.as_mut(), &mut cx).is_pending());
+/// event.set();
+/// assert!(event.poll_set(node.as_mut(), &mut cx).is_ready());
+/// ```
+pub struct WaitList {
+    first: Cell<*const Link>,
+    last: Cell<*const Link>,
+    epoch: Cell<u32>,
+}
+
+/// The place of one future in a [`WaitList`], pinned inside that future.
+///
+/// It begins *idle*. [`poll_wait`](WaitNode::poll_wait) makes it *waiting*, a wake of the list makes it *granted*, and the next
+/// poll takes the grant and makes it idle again, so that a node can wait any number of times. Dropping it ends the wait.
+///
+/// ```
+/// use std::pin::pin;
+/// use std::task::{Context, Poll, Waker};
+/// use uasyncio_core::{WaitList, WaitNode};
+///
+/// let list = WaitList::new();
+/// let mut node = pin!(WaitNode::new(&list));
+/// let mut cx = Context::from_waker(Waker::noop());
+/// assert_eq!(node.as_mut().poll_wait(&mut cx, 1, "an example"), Poll::Pending);
+/// assert!(node.is_waiting());
+/// assert!(list.wake_one());
+/// assert!(node.is_granted());
+/// assert_eq!(node.as_mut().poll_wait(&mut cx, 1, "an example"), Poll::Ready(()));
+/// ```
+pub struct WaitNode<'l> {
+    list: &'l WaitList,
+    link: Link,
+    _pinned: PhantomPinned,
+}
+
+/// The part of a node that its neighbours and the list see.
+///
+/// Invariant U13: it is in the list, between its neighbours, if and only if it waits; then it is pinned, and it leaves the list
+/// before it goes.
+struct Link {
+    /// Null: it is the last one.
+    next: Cell<*const Link>,
+    /// Null: it is the first one.
+    prev: Cell<*const Link>,
+    /// Only while it waits.
+    waker: Cell<Option<Waker>>,
+    demand: Cell<u32>,
+    epoch: Cell<u32>,
+    state: Cell<State>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Idle,
+    Waiting,
+    Granted,
+}
+
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<WaitList>() <= 24 && size_of::<WaitNode<'_>>() <= 64);
+
+impl WaitList {
+    /// An empty list.
+    ///
+    /// ```
+    /// # use uasyncio_core::WaitList;
+    /// assert!(WaitList::new().is_empty());
+    /// ```
+    pub const fn new() -> WaitList {
+        WaitList { first: Cell::new(ptr::null()), last: Cell::new(ptr::null()), epoch: Cell::new(0) }
+    }
+
+    /// Whether nobody waits.
+    ///
+    /// ```
+    /// # use uasyncio_core::WaitList;
+    /// assert!(WaitList::new().is_empty());
+    /// ```
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.first.get().is_null()
+    }
+
+    /// The demand of the one who waits longest, as it gave it to [`WaitNode::poll_wait`].
+    ///
+    /// ```
+    /// # use std::pin::pin;
+    /// # use std::task::{Context, Waker};
+    /// # use uasyncio_core::{WaitList, WaitNode};
+    /// let list = WaitList::new();
+    /// let node = pin!(WaitNode::new(&list));
+    /// assert_eq!(list.first_demand(), None);
+    /// assert!(node.poll_wait(&mut Context::from_waker(Waker::noop()), 3, "an example").is_pending());
+    /// assert_eq!(list.first_demand(), Some(3));
+    /// ```
+    #[inline]
+    pub fn first_demand(&self) -> Option<u32> {
+        self.first().map(|link| link.demand.get())
+    }
+
+    /// Grants the wait of the one who waits longest, and wakes it. `false`: nobody waits.
+    ///
+    /// It is out of the list before its waker runs. A waker that panics has been told; the panic goes on to the caller.
+    ///
+    /// ```
+    /// # use std::pin::pin;
+    /// # use std::task::{Context, Waker};
+    /// # use uasyncio_core::{WaitList, WaitNode};
+    /// let list = WaitList::new();
+    /// let mut node = pin!(WaitNode::new(&list));
+    /// assert!(node.as_mut().poll_wait(&mut Context::from_waker(Waker::noop()), 0, "an example").is_pending());
+    /// assert!(list.wake_one());
+    /// assert!(node.is_granted());
+    /// assert!(!list.wake_one());
+    /// ```
+    #[inline]
+    pub fn wake_one(&self) -> bool {
+        let Some(link) = self.first() else { return false };
+        if let Some(waker) = self.grant(link) {
+            waker.wake();
+        }
+        true
+    }
+
+    /// Grants the waits of all that wait now, and wakes them in order; says how many.
+    ///
+    /// Who begins to wait while the wakers run is not among them. If a waker panics, the others are woken all the same, and then
+    /// the panic goes on to the caller.
+    ///
+    /// ```
+    /// # use std::pin::pin;
+    /// # use std::task::{Context, Waker};
+    /// # use uasyncio_core::{WaitList, WaitNode};
+    /// let list = WaitList::new();
+    /// let (mut one, mut two) = (pin!(WaitNode::new(&list)), pin!(WaitNode::new(&list)));
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(one.as_mut().poll_wait(&mut cx, 0, "an example").is_pending());
+    /// assert!(two.as_mut().poll_wait(&mut cx, 0, "an example").is_pending());
+    /// assert_eq!(list.wake_all(), 2);
+    /// assert!(one.is_granted() && two.is_granted());
+    /// ```
+    pub fn wake_all(&self) -> usize {
+        if self.is_empty() {
+            return 0;
+        }
+        let epoch = self.epoch.get().wrapping_add(1);
+        self.epoch.set(epoch);
+        let rest = Earlier { list: self, epoch };
+        let mut count = 0;
+        while let Some(link) = rest.next() {
+            count += 1;
+            if let Some(waker) = self.grant(link) {
+                waker.wake();
+            }
+        }
+        count
+    }
+
+    #[inline]
+    fn first(&self) -> Option<&Link> {
+        // SAFETY: U13. What the list points at is linked, hence alive.
+        unsafe { self.first.get().as_ref() }
+    }
+
+    fn push_back(&self, link: &Link) {
+        let last = self.last.replace(link);
+        link.prev.set(last);
+        link.next.set(ptr::null());
+        // SAFETY: U13, as in `first`.
+        match unsafe { last.as_ref() } {
+            Some(last) => last.next.set(link),
+            None => self.first.set(link),
+        }
+    }
+
+    fn unlink(&self, link: &Link) {
+        let (next, prev) = (link.next.get(), link.prev.get());
+        // SAFETY: U13. The neighbours of a linked node are linked, hence alive.
+        match unsafe { prev.as_ref() } {
+            Some(prev) => prev.next.set(next),
+            None => self.first.set(next),
+        }
+        // SAFETY: U13, as above.
+        match unsafe { next.as_ref() } {
+            Some(next) => next.prev.set(prev),
+            None => self.last.set(prev),
+        }
+    }
+
+    /// Takes a node out of the list as one that was granted; its waker is for the caller to wake. The node may be gone after that.
+    #[inline]
+    fn grant(&self, link: &Link) -> Option<Waker> {
+        self.unlink(link);
+        link.state.set(State::Granted);
+        link.waker.take()
+    }
+}
+
+impl Default for WaitList {
+    fn default() -> WaitList {
+        WaitList::new()
+    }
+}
+
+impl Drop for WaitList {
+    fn drop(&mut self) {
+        // No node borrows the list any more: what is still in it was forgotten.
+        while let Some(link) = self.first() {
+            drop(self.grant(link));
+        }
+    }
+}
+
+impl fmt::Debug for WaitList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WaitList").field("is_empty", &self.is_empty()).finish_non_exhaustive()
+    }
+}
+
+/// The nodes that joined before an epoch began: what is left of a `wake_all`.
+struct Earlier<'l> {
+    list: &'l WaitList,
+    epoch: u32,
+}
+
+impl<'l> Earlier<'l> {
+    fn next(&self) -> Option<&'l Link> {
+        // Another epoch: a waker has called `wake_all`, and that has woken all of these.
+        self.list.first().filter(|link| self.list.epoch.get() == self.epoch && link.epoch.get() != self.epoch)
+    }
+}
+
+impl Drop for Earlier<'_> {
+    /// Goes on behind a waker that has panicked.
+    fn drop(&mut self) {
+        while let Some(link) = self.next() {
+            if let Some(waker) = self.list.grant(link) {
+                // With `std` another panic does not abort the process.
+                #[cfg(feature = "std")]
+                let _unwound = crate::error::catch(|| waker.wake());
+                #[cfg(not(feature = "std"))]
+                waker.wake();
+            }
+        }
+    }
+}
+
+impl<'l> WaitNode<'l> {
+    /// An idle node for `list`.
+    ///
+    /// ```
+    /// # use uasyncio_core::{WaitList, WaitNode};
+    /// let list = WaitList::new();
+    /// let node = WaitNode::new(&list);
+    /// assert!(!node.is_waiting() && !node.is_granted());
+    /// ```
+    #[inline]
+    pub const fn new(list: &'l WaitList) -> WaitNode<'l> {
+        let link = Link {
+            next: Cell::new(ptr::null()),
+            prev: Cell::new(ptr::null()),
+            waker: Cell::new(None),
+            demand: Cell::new(0),
+            epoch: Cell::new(0),
+            state: Cell::new(State::Idle),
+        };
+        WaitNode { list, link, _pinned: PhantomPinned }
+    }
+
+    /// The list that it was made for.
+    ///
+    /// ```
+    /// # use uasyncio_core::{WaitList, WaitNode};
+    /// let list = WaitList::new();
+    /// assert!(std::ptr::eq(WaitNode::new(&list).list(), &list));
+    /// ```
+    #[inline]
+    pub const fn list(&self) -> &'l WaitList {
+        self.list
+    }
+
+    /// Whether it is in the list.
+    ///
+    /// ```
+    /// # use uasyncio_core::{WaitList, WaitNode};
+    /// # let list = WaitList::new();
+    /// assert!(!WaitNode::new(&list).is_waiting());
+    /// ```
+    #[inline]
+    pub fn is_waiting(&self) -> bool {
+        self.link.state.get() == State::Waiting
+    }
+
+    /// Whether it has been granted what it waited for, and was not polled since.
+    ///
+    /// ```
+    /// # use uasyncio_core::{WaitList, WaitNode};
+    /// # let list = WaitList::new();
+    /// assert!(!WaitNode::new(&list).is_granted());
+    /// ```
+    #[inline]
+    pub fn is_granted(&self) -> bool {
+        self.link.state.get() == State::Granted
+    }
+
+    /// Waits until the list grants it.
+    ///
+    /// * Idle: goes to the end of the list, with a `demand` for [`WaitList::first_demand`]; pending.
+    /// * Waiting: from now on the waker of this poll is the one to be woken; pending. The place in the list stays.
+    /// * Granted: takes the grant and is idle again; ready.
+    ///
+    /// With the feature `trace`, `reason` is what [`Loop::tasks`](crate::Loop::tasks) shows, such as "a lock".
+    ///
+    /// # Panics
+    ///
+    /// When cloning the waker does. The node waits then, but nobody is woken for it.
+    ///
+    /// ```
+    /// # use std::pin::pin;
+    /// # use std::task::{Context, Waker};
+    /// # use uasyncio_core::{WaitList, WaitNode};
+    /// let list = WaitList::new();
+    /// let mut node = pin!(WaitNode::new(&list));
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// for _ in 0..2 {
+    ///     assert!(node.as_mut().poll_wait(&mut cx, 0, "an example").is_pending());
+    ///     list.wake_one();
+    ///     assert!(node.as_mut().poll_wait(&mut cx, 0, "an example").is_ready());
+    /// }
+    /// ```
+    #[inline]
+    pub fn poll_wait(self: Pin<&mut Self>, cx: &mut Context<'_>, demand: u32, reason: &'static str) -> Poll<()> {
+        let link = &self.link;
+        match link.state.get() {
+            State::Granted => {
+                link.state.set(State::Idle);
+                return Poll::Ready(());
+            }
+            State::Idle => {
+                link.state.set(State::Waiting);
+                link.demand.set(demand);
+                link.epoch.set(self.list.epoch.get());
+                self.list.push_back(link);
+            }
+            State::Waiting => {}
+        }
+        #[cfg(feature = "alloc")]
+        crate::trace::waiting(reason);
+        #[cfg(not(feature = "alloc"))]
+        let _ = reason;
+        link.set_waker(cx.waker());
+        Poll::Pending
+    }
+
+    /// Stops waiting. `true`: it had been granted, and the grant was not taken yet, so the caller has to pass it on.
+    ///
+    /// It is idle afterwards, and out of the list. A primitive calls this when a future of its is dropped; dropping the node itself
+    /// leaves the list too, but then a grant is lost.
+    ///
+    /// ```
+    /// # use std::pin::pin;
+    /// # use std::task::{Context, Waker};
+    /// # use uasyncio_core::{WaitList, WaitNode};
+    /// let list = WaitList::new();
+    /// let mut node = pin!(WaitNode::new(&list));
+    /// assert!(!node.as_mut().cancel());
+    /// assert!(node.as_mut().poll_wait(&mut Context::from_waker(Waker::noop()), 0, "an example").is_pending());
+    /// list.wake_one();
+    /// assert!(node.as_mut().cancel());
+    /// ```
+    #[inline]
+    pub fn cancel(self: Pin<&mut Self>) -> bool {
+        match self.link.state.replace(State::Idle) {
+            State::Idle => false,
+            State::Granted => true,
+            State::Waiting => {
+                self.list.unlink(&self.link);
+                drop(self.link.waker.take());
+                false
+            }
+        }
+    }
+}
+
+impl Link {
+    /// Sets who is woken, for a node that is linked.
+    fn set_waker(&self, waker: &Waker) {
+        let old = self.waker.take();
+        let is_same = old.as_ref().is_some_and(|old| old.will_wake(waker));
+        self.waker.set(old); // to be woken by what the clone may do
+        if is_same {
+            return;
+        }
+        let new = waker.clone();
+        if self.state.get() != State::Waiting {
+            return new.wake(); // the clone has made it granted
+        }
+        drop(self.waker.replace(Some(new)));
+    }
+}
+
+impl Drop for WaitNode<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // The waker goes after this, when nobody can come across the node any more.
+        if self.is_waiting() {
+            self.list.unlink(&self.link);
+        }
+    }
+}
+
+impl fmt::Debug for WaitNode<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WaitNode").field(&self.link.state.get()).finish()
+    }
+}
+
+#[cfg(all(test, not(loom), feature = "std"))]
+mod tests;
