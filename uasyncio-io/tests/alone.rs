@@ -56,12 +56,13 @@ mod linux {
             echo.await.unwrap();
             assert_eq!(threads(), 1);
             to_thread(|| ()).await.unwrap();
-            assert_eq!(threads(), 2);
+            assert!(threads() >= 2);
             for _ in 0..20 {
                 to_thread(|| ()).await.unwrap();
             }
-            // A call that comes before the thread of the last one has gone back to wait starts another thread.
-            assert!((2..=5).contains(&threads()), "{} threads", threads());
+            // A call that comes before the thread of the last one has gone back to wait starts another thread, up to 4. A
+            // sanitizer may have one of its own.
+            assert!((2..=6).contains(&threads()), "{} threads", threads());
         });
     }
 
