@@ -1,0 +1,71 @@
+//! A place in a line, which is there only once it is needed.
+
+use core::fmt;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+use uasyncio_core::{WaitList, WaitNode};
+
+pin_project! {
+    /// Where a future stands in a [`WaitList`].
+    ///
+    /// The node is made when there is something to wait for, and goes when the wait is over. So a future that finds all it
+    /// wants at its first poll writes one word, where a node of its own would be eight.
+    pub(crate) struct Place<'l> {
+        #[pin]
+        node: Option<WaitNode<'l>>,
+    }
+}
+
+impl<'l> Place<'l> {
+    #[inline]
+    pub(crate) const fn new() -> Place<'l> {
+        Place { node: None }
+    }
+
+    /// Whether it waits, or was granted what it waits for and has not taken it.
+    #[inline]
+    pub(crate) fn is_taken(&self) -> bool {
+        self.node.is_some()
+    }
+
+    /// Whether it waits in vain as yet.
+    #[inline]
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.node.as_ref().is_some_and(WaitNode::is_waiting)
+    }
+
+    /// [Waits](WaitNode::poll_wait) in `list`, which is always the same one.
+    pub(crate) fn poll_wait(
+        self: Pin<&mut Self>,
+        list: &'l WaitList,
+        cx: &mut Context<'_>,
+        demand: u32,
+        reason: &'static str,
+    ) -> Poll<()> {
+        let mut place = self.project().node;
+        if place.is_none() {
+            place.set(Some(WaitNode::new(list)));
+        }
+        let polled = place.as_mut().as_pin_mut().map_or(Poll::Pending, |node| node.poll_wait(cx, demand, reason));
+        if polled.is_ready() {
+            place.set(None);
+        }
+        polled
+    }
+
+    /// Waits no longer. `true`: what it waited for had been granted, and was not taken.
+    pub(crate) fn cancel(self: Pin<&mut Self>) -> bool {
+        let mut place = self.project().node;
+        let granted = place.as_mut().as_pin_mut().is_some_and(WaitNode::cancel);
+        place.set(None);
+        granted
+    }
+}
+
+impl fmt::Debug for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Place").field(&self.node).finish()
+    }
+}

@@ -1,0 +1,182 @@
+//! The futures of a queue.
+
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use pin_project_lite::pin_project;
+
+use super::{Queue, QueueOrder};
+use crate::QueueShutDown;
+use crate::permits::Closed;
+use crate::place::Place;
+use crate::turn::poll_proceed;
+
+pin_project! {
+    /// The future of [`Queue::put`].
+    #[must_use = "it puts nothing unless it is awaited"]
+    pub struct QueuePut<'q, T, O> {
+        queue: &'q Queue<T, O>,
+        item: Option<T>,
+        #[pin]
+        place: Place<'q>,
+    }
+
+    impl<T, O> PinnedDrop for QueuePut<'_, T, O> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            this.queue.room.abandon(this.place, 1);
+        }
+    }
+}
+
+impl<'q, T, O> QueuePut<'q, T, O> {
+    #[inline]
+    pub(super) fn new(queue: &'q Queue<T, O>, item: T) -> QueuePut<'q, T, O> {
+        QueuePut { queue, item: Some(item), place: Place::new() }
+    }
+}
+
+impl<T, O: QueueOrder<T>> Future for QueuePut<'_, T, O> {
+    type Output = Result<(), QueueShutDown<T>>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), QueueShutDown<T>>> {
+        let this = self.project();
+        if this.item.is_none() {
+            put_twice();
+        }
+        let granted = ready!(this.queue.room.poll_acquire(this.place, cx, 1, "room in a queue"));
+        match (granted, this.item.take()) {
+            (Ok(()), Some(item)) => this.queue.insert(item),
+            (Err(Closed), Some(item)) => return Poll::Ready(Err(QueueShutDown(item))),
+            (_, None) => put_twice(),
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cold]
+fn put_twice() -> ! {
+    panic!("a `QueuePut` is polled after it has put its item")
+}
+
+impl<T, O> fmt::Debug for QueuePut<'_, T, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueuePut").field("waiting", &self.place.is_waiting()).finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// The future of [`Queue::get`]: an item.
+    #[must_use = "it gets nothing unless it is awaited"]
+    pub struct QueueGet<'q, T, O> {
+        queue: &'q Queue<T, O>,
+        #[pin]
+        place: Place<'q>,
+    }
+
+    impl<T, O> PinnedDrop for QueueGet<'_, T, O> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            this.queue.items.abandon(this.place, 1);
+        }
+    }
+}
+
+impl<'q, T, O> QueueGet<'q, T, O> {
+    #[inline]
+    pub(super) fn new(queue: &'q Queue<T, O>) -> QueueGet<'q, T, O> {
+        QueueGet { queue, place: Place::new() }
+    }
+}
+
+impl<T, O: QueueOrder<T>> Future for QueueGet<'_, T, O> {
+    type Output = Result<T, QueueShutDown>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, QueueShutDown>> {
+        let this = self.project();
+        // Granted or shut down, what there is to get is what lies in the queue.
+        let _granted = ready!(this.queue.items.poll_acquire(this.place, cx, 1, "an item in a queue"));
+        Poll::Ready(this.queue.remove().ok_or(QueueShutDown(())))
+    }
+}
+
+impl<T, O> fmt::Debug for QueueGet<'_, T, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueGet").field("waiting", &self.place.is_waiting()).finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// The [`Stream`] of [`Queue::stream`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it loses no item.
+    #[must_use = "a stream does nothing unless it is polled"]
+    pub struct QueueStream<'q, T, O> {
+        #[pin]
+        get: QueueGet<'q, T, O>,
+    }
+}
+
+impl<'q, T, O> QueueStream<'q, T, O> {
+    pub(super) fn new(queue: &'q Queue<T, O>) -> QueueStream<'q, T, O> {
+        QueueStream { get: QueueGet::new(queue) }
+    }
+}
+
+impl<T, O: QueueOrder<T>> Stream for QueueStream<'_, T, O> {
+    type Item = T;
+
+    #[inline]
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        // A get that has given its item begins anew when it is polled.
+        self.project().get.poll(cx).map(Result::ok)
+    }
+}
+
+impl<T, O> fmt::Debug for QueueStream<'_, T, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueStream").field("waiting", &self.get.place.is_waiting()).finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// The future of [`Queue::join`].
+    #[must_use = "it waits for nothing unless it is awaited"]
+    pub struct QueueJoin<'q, T, O> {
+        queue: &'q Queue<T, O>,
+        #[pin]
+        place: Place<'q>,
+    }
+}
+
+impl<'q, T, O> QueueJoin<'q, T, O> {
+    pub(super) fn new(queue: &'q Queue<T, O>) -> QueueJoin<'q, T, O> {
+        QueueJoin { queue, place: Place::new() }
+    }
+}
+
+impl<T, O> Future for QueueJoin<'_, T, O> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        if !this.place.is_taken() && this.queue.unfinished.get() == 0 {
+            ready!(poll_proceed(cx));
+            return Poll::Ready(());
+        }
+        this.place.poll_wait(&this.queue.joining, cx, 0, "the work on a queue")
+    }
+}
+
+impl<T, O> fmt::Debug for QueueJoin<'_, T, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueJoin").field("waiting", &self.place.is_waiting()).finish_non_exhaustive()
+    }
+}
