@@ -80,7 +80,9 @@ pub fn sleep_until(deadline: Ticks) -> Sleep {
 
 /// Whole milliseconds, rounded up; what does not fit is [`FOREVER`].
 pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).ok().filter(|millis| *millis < UNTIL).unwrap_or(FOREVER)
+    let part = u64::from(duration.subsec_nanos().div_ceil(1_000_000));
+    let millis = duration.as_secs().checked_mul(1_000).and_then(|whole| whole.checked_add(part));
+    millis.filter(|millis| *millis < UNTIL).unwrap_or(FOREVER)
 }
 
 /// The future of [`sleep`], [`sleep_ms`] and [`sleep_until`].

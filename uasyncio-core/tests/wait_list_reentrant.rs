@@ -1,5 +1,5 @@
 //! Wakers that do what they should not: while they are woken, cloned or dropped they wake again, link, cancel, poll and drop nodes
-//! of the same list, or panic (T-20, T-21, trap 54).
+//! of the same list, or panic (T-20, T-21).
 
 #![cfg(feature = "std")]
 
@@ -23,9 +23,11 @@ struct Line {
     waiters: RefCell<Vec<Waiter>>,
 }
 
+type Waiting = Pin<Box<dyn Future<Output = ()>>>;
+
 #[derive(Clone)]
 struct Waiter {
-    future: Rc<RefCell<Option<Pin<Box<dyn Future<Output = ()>>>>>>,
+    future: Rc<RefCell<Option<Waiting>>>,
     waker: HookedWaker,
     grants: Rc<Cell<u32>>,
 }
@@ -42,7 +44,7 @@ impl Line {
     fn join(&self) -> Waiter {
         let (list, grants) = (self.list.clone(), Rc::new(Cell::new(0)));
         let granted = grants.clone();
-        let future = Box::pin(async move {
+        let future: Waiting = Box::pin(async move {
             let mut node = pin!(WaitNode::new(&list));
             loop {
                 poll_fn(|cx| node.as_mut().poll_wait(cx, 0, "a test")).await;
