@@ -72,6 +72,10 @@ pub(crate) struct ReadBuffer {
 }
 
 impl ReadBuffer {
+    pub(crate) fn holding(bytes: Vec<u8>) -> Self {
+        ReadBuffer { start: 0, end: bytes.len(), storage: bytes.into_boxed_slice() }
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.storage[self.start..self.end]
     }

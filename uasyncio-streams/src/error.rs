@@ -1,4 +1,4 @@
-//! Why a read gave no result.
+//! Why a read gave no result, or a write was not accepted.
 
 use std::fmt;
 use std::io;
@@ -67,5 +67,61 @@ impl From<ReadError> for io::Error {
             ReadError::LimitExceeded { .. } => io::ErrorKind::InvalidData,
         };
         io::Error::new(kind, error)
+    }
+}
+
+/// The error of [`StreamWriter::write`](crate::StreamWriter::write).
+///
+/// It turns into an [`io::Error`] with `?`, of the kind [`WouldBlock`](io::ErrorKind::WouldBlock) or that of the
+/// transport's error.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// The data does not fit in the buffer. Nothing of it was accepted.
+    ///
+    /// Await [`drain`](crate::StreamWriter::drain) and try again; data that is longer than the limit goes with
+    /// [`awrite`](crate::StreamWriter::awrite).
+    Full {
+        /// How many bytes wait in the buffer.
+        buffered: usize,
+        /// How many may.
+        limit: usize,
+    },
+    /// The transport failed.
+    Io(io::Error),
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WriteError::Full { buffered, limit } => {
+                write!(f, "{buffered} of at most {limit} bytes wait to be written; await `drain` first, or use `awrite`")
+            }
+            WriteError::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for WriteError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            WriteError::Io(error) => error.source(),
+            WriteError::Full { .. } => None,
+        }
+    }
+}
+
+impl From<io::Error> for WriteError {
+    fn from(error: io::Error) -> Self {
+        WriteError::Io(error)
+    }
+}
+
+impl From<WriteError> for io::Error {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Io(error) => error,
+            WriteError::Full { .. } => io::Error::new(io::ErrorKind::WouldBlock, error),
+        }
     }
 }

@@ -36,13 +36,16 @@
 //! | `read(n)`, `readinto(buf)` | [`read`](StreamReader::read) |
 //! | `readexactly`, `readline`, `readuntil` | the same; they lend their result from the buffer, or append it with `_into` |
 //! | `IncompleteReadError`, `LimitOverrunError` | [`ReadError`] |
+//! | `read(-1)`, `async for line in reader` | [`read_to_end`](StreamReader::read_to_end), [`lines`](StreamReader::lines) |
 //! | `awrite`, `awriteiter`, `awritestr`, `aclose`, `write_eof` | the same, and [`awritev`](StreamWriter::awritev) |
+//! | `write`, `drain`, `transport.abort()`, `loop.sendfile` | the same; `write` has a bounded buffer ([`WriteError`]) |
 //! | `get_extra_info("peername")`, `("sockname")`, `("socket")` | [`peer_addr`](TcpTransport::peer_addr), [`local_addr`](TcpTransport::local_addr), [`try_clone_std`](TcpTransport::try_clone_std) |
 //! | `open_connection`, `start_server`, `Server` | the same, and [`ServerOptions`] |
 //!
 //! # Features
 //!
 //! * `net` (on by default): TCP, over `uasyncio-io`.
+//! * `tls`: TLS over any transport, by `rustls`: the module `tls`.
 //! * `trace`: tasks that wait for a stream say so in `tasks()`.
 
 #![forbid(unsafe_code)]
@@ -51,42 +54,33 @@
 mod buffer;
 mod duplex;
 mod error;
+mod lines;
 #[cfg(feature = "net")]
 mod net;
+mod parts;
 pub mod read;
 mod reader;
 mod scan;
+#[cfg(feature = "tls")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tls")))]
+pub mod tls;
 mod transport;
 pub mod write;
+mod write_buffer;
 mod writer;
 
-use std::rc::Rc;
-
 pub use duplex::{Duplex, duplex};
-pub use error::ReadError;
+pub use error::{ReadError, WriteError};
+pub use lines::Lines;
 #[cfg(feature = "net")]
 #[cfg_attr(docsrs, doc(cfg(feature = "net")))]
-pub use net::{HandlerOutput, Server, ServerOptions, TcpReader, TcpTransport, TcpWriter, open_connection, start_server};
+pub use net::{
+    HandlerOutput, SendFile, Server, ServerOptions, TcpReader, TcpTransport, TcpWriter, open_connection, start_server,
+};
+pub use parts::{Parts, UnsplitError, split, unsplit};
 pub use reader::{DEFAULT_LIMIT, StreamReader};
 pub use transport::{Direction, Transport, TryError};
 pub use writer::StreamWriter;
-
-/// Makes the two halves of a stream over `transport`. The connection is closed when both are dropped, or by `aclose` on
-/// either.
-///
-/// ```
-/// use uasyncio_streams::{duplex, split};
-///
-/// let (near, far) = duplex(64);
-/// let (reader, writer) = split(near);
-/// assert!(reader.buffered().is_empty());
-/// assert_eq!(writer.written(), 0);
-/// # drop(far);
-/// ```
-pub fn split<T: Transport>(transport: T) -> (StreamReader<T>, StreamWriter<T>) {
-    let transport = Rc::new(transport);
-    (StreamReader::new(transport.clone()), StreamWriter::new(transport))
-}
 
 /// The examples of the read-me compile.
 #[cfg(all(doctest, feature = "net"))]

@@ -136,6 +136,15 @@ impl<'a, T: Transport> ReadLine<'a, T> {
         ReadLine { limit: reader.limit(), reader: Some(reader), scanned: 0 }
     }
 
+    /// One for a line whose first bytes were searched before.
+    pub(crate) fn going_on(reader: &'a mut StreamReader<T>, scanned: usize, limit: usize) -> Self {
+        ReadLine { reader: Some(reader), scanned, limit }
+    }
+
+    pub(crate) fn scanned(&self) -> usize {
+        self.scanned
+    }
+
     /// Uses this limit in bytes for this call instead of the reader's.
     pub fn limit(mut self, limit: usize) -> Self {
         self.limit = limit;
@@ -193,6 +202,35 @@ impl<'a, T: Transport> Future for ReadUntil<'a, T> {
                 Poll::Ready(Ok(reader.buffer_mut().take(length)))
             }
         }
+    }
+}
+
+/// The future of [`StreamReader::read_to_end`].
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is awaited"]
+pub struct ReadToEnd<'a, T> {
+    pub(crate) reader: Option<&'a mut StreamReader<T>>,
+    pub(crate) limit: usize,
+}
+
+impl<'a, T: Transport> Future for ReadToEnd<'a, T> {
+    type Output = Result<&'a [u8], ReadError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let reader = this.reader.as_mut().expect(COMPLETED);
+        loop {
+            if reader.buffered().len() > this.limit {
+                return Poll::Ready(Err(ReadError::LimitExceeded { limit: this.limit }));
+            }
+            // One byte more than the limit tells the end from too much.
+            if ready!(reader.poll_fill(cx, this.limit.saturating_add(1)))? == 0 {
+                break;
+            }
+        }
+        let reader = this.reader.take().expect(COMPLETED);
+        let length = reader.buffered().len();
+        Poll::Ready(Ok(reader.buffer_mut().take(length)))
     }
 }
 
@@ -256,7 +294,7 @@ impl<T: Transport> Future for SkipUntil<'_, T> {
     }
 }
 
-/// The future of [`StreamReader::aclose`] and [`StreamWriter::aclose`](crate::StreamWriter::aclose).
+/// The future of [`StreamReader::aclose`].
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
 pub struct AClose<'a, T> {

@@ -8,7 +8,8 @@ use uasyncio_core::budget;
 
 use crate::buffer::ReadBuffer;
 use crate::error::ReadError;
-use crate::read::{AClose, FillBuf, FillMore, Read, ReadExactly, ReadInto, ReadLine, ReadUntil, SkipUntil};
+use crate::lines::Lines;
+use crate::read::{AClose, FillBuf, FillMore, Read, ReadExactly, ReadInto, ReadLine, ReadToEnd, ReadUntil, SkipUntil};
 use crate::scan::find_delimiter;
 use crate::transport::{Direction, READING, Transport, poll_attempt, wait_for};
 
@@ -54,6 +55,19 @@ pub struct StreamReader<T> {
 impl<T: Transport> StreamReader<T> {
     pub(crate) fn new(transport: Rc<T>) -> Self {
         StreamReader { transport, buffer: ReadBuffer::default(), limit: DEFAULT_LIMIT }
+    }
+
+    pub(crate) fn beginning_with(transport: Rc<T>, bytes: Vec<u8>) -> Self {
+        StreamReader { transport, buffer: ReadBuffer::holding(bytes), limit: DEFAULT_LIMIT }
+    }
+
+    pub(crate) fn shared(&self) -> &Rc<T> {
+        &self.transport
+    }
+
+    pub(crate) fn into_parts(mut self) -> (Rc<T>, Vec<u8>) {
+        let read_ahead = self.take_buffered();
+        (self.transport, read_ahead)
     }
 
     /// Reads between 1 and `buffer.len()` bytes, as soon as there are any, and says how many. 0 means that the stream
@@ -235,6 +249,64 @@ impl<T: Transport> StreamReader<T> {
         SkipUntil::new(self, delimiter)
     }
 
+    /// Reads everything up to the end of the stream and lends it, if that is no more than `limit` bytes. asyncio's `read(-1)`.
+    ///
+    /// ```
+    /// # use uasyncio_streams::{duplex, split, ReadError};
+    /// # uasyncio_core::run(async {
+    /// let (near, far) = duplex(64);
+    /// let (mut reader, _writer) = split(near);
+    /// split(far).1.awritestr("all of it").await?; // and the far end is closed
+    ///
+    /// assert!(matches!(reader.read_to_end(8).await, Err(ReadError::LimitExceeded { limit: 8 })));
+    /// assert_eq!(reader.read_to_end(9).await?, b"all of it");
+    /// # Ok::<_, std::io::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// [`ReadError::LimitExceeded`] as soon as there are more bytes than `limit`; they stay in the reader.
+    /// [`ReadError::Io`] with the transport's error; the bytes before it stay in the reader too.
+    ///
+    /// # Cancel safety
+    /// No byte is lost when the future is dropped.
+    pub fn read_to_end(&mut self, limit: usize) -> ReadToEnd<'_, T> {
+        ReadToEnd { reader: Some(self), limit }
+    }
+
+    /// Like [`read_to_end`](Self::read_to_end), but appends the bytes to `target` and gives their number.
+    ///
+    /// # Cancel safety
+    /// `target` is changed only on success, and no byte is lost when the future is dropped.
+    pub fn read_to_end_into<'a>(&'a mut self, limit: usize, target: &'a mut Vec<u8>) -> ReadInto<'a, ReadToEnd<'a, T>> {
+        ReadInto { read: self.read_to_end(limit), target }
+    }
+
+    /// The lines of the stream as a [`Stream`](futures_core::Stream), each as [`readline`](Self::readline) gives it, with its
+    /// `\n`. asyncio's `async for line in reader`. See [`Lines`].
+    ///
+    /// ```
+    /// # use std::pin::Pin;
+    /// # use futures_core::Stream;
+    /// # use uasyncio_streams::{duplex, split};
+    /// # uasyncio_core::run(async {
+    /// let (near, far) = duplex(64);
+    /// let (mut reader, _writer) = split(near);
+    /// split(far).1.awritestr("one\ntwo").await?; // and the far end is closed
+    ///
+    /// let mut lines = reader.lines();
+    /// // `lines.next()` with the `StreamExt` of the crate `futures`.
+    /// let mut next = async || std::future::poll_fn(|cx| Pin::new(&mut lines).poll_next(cx)).await.transpose();
+    /// assert_eq!(next().await?.as_deref(), Some(&b"one\n"[..]));
+    /// assert_eq!(next().await?.as_deref(), Some(&b"two"[..]));
+    /// assert_eq!(next().await?, None);
+    /// # Ok::<_, std::io::Error>(())
+    /// # }).unwrap();
+    /// ```
+    pub fn lines(&mut self) -> Lines<'_, T> {
+        Lines::new(self)
+    }
+
     /// Lends the bytes that were read ahead; reads some first if there are none. An empty slice means that the stream has
     /// ended. Take what you used with [`consume`](Self::consume).
     ///
@@ -295,6 +367,14 @@ impl<T: Transport> StreamReader<T> {
         self.buffer.release();
     }
 
+    /// Takes all of [`buffered`](Self::buffered) out, for example to hand them to another parser. [`unsplit`](crate::unsplit) gives them
+    /// together with the transport.
+    pub fn take_buffered(&mut self) -> Vec<u8> {
+        let bytes = self.buffer.bytes().to_vec();
+        self.consume(bytes.len());
+        bytes
+    }
+
     /// How many bytes a read may buffer; 64 KiB unless changed.
     pub fn limit(&self) -> usize {
         self.limit
@@ -317,8 +397,9 @@ impl<T: Transport> StreamReader<T> {
     /// Closes the connection, both directions of it, at once. Bytes that were read ahead can still be read. Closing twice, or
     /// closing the writer too, does nothing.
     ///
-    /// A task that waits for the other half is woken with an error of the kind `NotConnected`. What was written is still
-    /// delivered, as [`StreamWriter::aclose`](crate::StreamWriter::aclose) says.
+    /// A task that waits for the other half is woken with an error of the kind `NotConnected`. What the transport has accepted
+    /// is still delivered, as [`StreamWriter::aclose`](crate::StreamWriter::aclose) says; what `write` has buffered is not,
+    /// and the writer's `drain` and `aclose` fail.
     pub fn aclose(&mut self) -> AClose<'_, T> {
         AClose { transport: &*self.transport }
     }
@@ -412,8 +493,6 @@ impl<T: Transport> StreamReader<T> {
 
     /// Takes everything that is buffered, for an error.
     pub(crate) fn take_partial(&mut self) -> ReadError {
-        let partial = self.buffer.bytes().to_vec();
-        self.consume(partial.len());
-        ReadError::Incomplete { partial }
+        ReadError::Incomplete { partial: self.take_buffered() }
     }
 }

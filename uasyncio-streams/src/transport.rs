@@ -152,14 +152,51 @@ pub trait Transport {
     /// A transport that answers with the opposite direction keeps a waker for each half itself and wakes both.
     fn poll_ready(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<io::Result<()>>;
 
+    /// Passes on what [`try_write`](Transport::try_write) accepted and the transport still holds. A write completes after this.
+    ///
+    /// Unless it is overridden, there is nothing to pass on: what was accepted is on its way.
+    #[inline]
+    fn try_flush(&self) -> Result<(), TryError> {
+        Ok(())
+    }
+
     /// Tells the peer that no more bytes will come; reading goes on. Does nothing the second time.
     fn close_write(&self) -> Result<(), TryError>;
+
+    /// Passes on what is held, as [`try_flush`](Transport::try_flush) does, and the farewell of the protocol if it has one, such as
+    /// the `close_notify` of TLS. [`StreamWriter::aclose`](crate::StreamWriter::aclose) does this before [`close`](Transport::close).
+    ///
+    /// Succeeds when there is nobody to say farewell to, and after `close`. Does nothing unless it is overridden.
+    #[inline]
+    fn try_finish(&self) -> Result<(), TryError> {
+        Ok(())
+    }
+
+    /// Throws away up to `most` bytes that have come and were not read, without waiting. A protocol whose last bytes nobody reads, such as
+    /// TLS, does this before it closes: TCP answers unread bytes with a reset.
+    ///
+    /// Unless it is overridden, this tries to read. Overridden where a try may be answered without looking.
+    fn discard(&self, most: usize) {
+        let (mut room, mut discarded) = ([0; 1024], 0);
+        while let Ok(count @ 1..) = self.try_read(&mut room) {
+            discarded += count;
+            if discarded >= most {
+                break;
+            }
+        }
+    }
 
     /// Closes both directions at once and releases what the transport holds. Does nothing the second time.
     ///
     /// Whoever waits in [`poll_ready`](Transport::poll_ready) is woken, and every later attempt fails with
     /// [`io::ErrorKind::NotConnected`].
     fn close(&self);
+
+    /// Closes both directions and tells the peer, where the transport has a way to, that this is no proper end. What is on its
+    /// way may be lost. The same as [`close`](Transport::close) unless it is overridden.
+    fn abort(&self) {
+        self.close();
+    }
 }
 
 /// What a task that reads waits for.

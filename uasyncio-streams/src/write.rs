@@ -17,6 +17,7 @@ use crate::writer::StreamWriter;
 #[must_use = "a future does nothing until it is awaited"]
 pub struct AWrite<'a, T> {
     pub(crate) writer: &'a mut StreamWriter<T>,
+    /// Empty as soon as the transport has it all, and only has to pass it on.
     pub(crate) data: &'a [u8],
     pub(crate) offset: usize,
 }
@@ -43,28 +44,42 @@ impl<T: Transport> Future for AWrite<'_, T> {
 fn poll_rest<T: Transport>(
     writer: &mut StreamWriter<T>,
     cx: &mut Context<'_>,
-    data: &[u8],
+    data: &mut &[u8],
     offset: &mut usize,
 ) -> Poll<io::Result<()>> {
     if data.is_empty() {
-        return budget::poll_proceed(cx).map(Ok);
+        return poll_end(writer, cx, *offset);
+    }
+    // What `write` has buffered comes first.
+    if writer.has_buffer() {
+        return poll_more(writer, cx, data, offset);
     }
     *offset += ready!(writer.poll_first_write(cx, &data[*offset..]))?;
-    if *offset == data.len() { Poll::Ready(Ok(())) } else { poll_more(writer, cx, data, offset) }
+    if *offset == data.len() && writer.is_flushed() { Poll::Ready(Ok(())) } else { poll_more(writer, cx, data, offset) }
 }
 
 /// Goes on after a write that was accepted in part.
 #[cold]
+#[inline(never)]
 fn poll_more<T: Transport>(
     writer: &mut StreamWriter<T>,
     cx: &mut Context<'_>,
-    data: &[u8],
+    data: &mut &[u8],
     offset: &mut usize,
 ) -> Poll<io::Result<()>> {
+    ready!(writer.poll_drain(cx))?;
     while *offset < data.len() {
         *offset += ready!(writer.poll_write(cx, |transport| transport.try_write(&data[*offset..])))?;
     }
-    Poll::Ready(Ok(()))
+    *data = &[];
+    writer.poll_flush(cx)
+}
+
+/// Goes on when there is nothing to write, or nothing left.
+#[cold]
+#[inline(never)]
+fn poll_end<T: Transport>(writer: &mut StreamWriter<T>, cx: &mut Context<'_>, written: usize) -> Poll<io::Result<()>> {
+    if written == 0 { budget::poll_proceed(cx).map(Ok) } else { writer.poll_flush(cx) }
 }
 
 /// The future of [`StreamWriter::awritev`].
@@ -114,6 +129,7 @@ impl<T: Transport> Future for AWriteV<'_, T> {
         if this.total == 0 {
             return budget::poll_proceed(cx).map(Ok);
         }
+        ready!(this.writer.poll_drain(cx))?;
         while this.written < this.total {
             let (slices, offset) = (this.slices, this.offset);
             let count = ready!(this.writer.poll_write(cx, |transport| match offset {
@@ -126,7 +142,7 @@ impl<T: Transport> Future for AWriteV<'_, T> {
                 this.advance(count);
             }
         }
-        Poll::Ready(Ok(()))
+        this.writer.poll_flush(cx)
     }
 }
 
@@ -161,7 +177,12 @@ where
         let this = self.get_mut();
         loop {
             if let Some(piece) = &this.piece {
-                ready!(poll_rest(this.writer, cx, piece.as_ref(), &mut this.offset))?;
+                let mut rest = piece.as_ref();
+                if this.offset == rest.len() {
+                    ready!(poll_end(this.writer, cx, this.offset))?;
+                } else {
+                    ready!(poll_rest(this.writer, cx, &mut rest, &mut this.offset))?;
+                }
                 this.written += std::mem::take(&mut this.offset) as u64;
             }
             this.piece = this.pieces.next();
@@ -184,5 +205,41 @@ impl<T: Transport> Future for WriteEof<'_, T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.get_mut().writer.poll_close_write(cx)
+    }
+}
+
+/// The future of [`StreamWriter::drain`].
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is awaited"]
+pub struct Drain<'a, T> {
+    pub(crate) writer: &'a mut StreamWriter<T>,
+}
+
+impl<T: Transport> Future for Drain<'_, T> {
+    type Output = io::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let writer = &mut *self.get_mut().writer;
+        if writer.unwritten().is_empty() {
+            // A loop of `write` and `drain` gives way, too.
+            ready!(budget::poll_proceed(cx));
+        }
+        ready!(writer.poll_drain(cx))?;
+        writer.poll_flush(cx)
+    }
+}
+
+/// The future of [`StreamWriter::aclose`].
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is awaited"]
+pub struct AClose<'a, T> {
+    pub(crate) writer: &'a mut StreamWriter<T>,
+}
+
+impl<T: Transport> Future for AClose<'_, T> {
+    type Output = io::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.get_mut().writer.poll_close(cx)
     }
 }

@@ -6,28 +6,34 @@ use std::task::{Context, Poll, ready};
 
 use uasyncio_core::budget;
 
-use crate::read::AClose;
+use crate::error::WriteError;
+use crate::reader::DEFAULT_LIMIT;
 use crate::transport::{Transport, TryError, WRITING, poll_attempt, poll_further};
-use crate::write::{AWrite, AWriteIter, AWriteV, WriteEof};
+use crate::write::{AClose, AWrite, AWriteIter, AWriteV, Drain, WriteEof};
+use crate::write_buffer::WriteBuffer;
 
 /// The writing half of a stream. asyncio's `StreamWriter`, with writes as asynchronous as reads.
 ///
 /// Made by [`split`](crate::split), by `open_connection`, or given to the handler of a server.
 ///
-/// A write completes when the transport has accepted every byte. It copies nothing, buffers nothing and allocates
-/// nothing; while the peer does not read, it waits. So memory stays flat however much is written, and there is
+/// `awrite` and its like complete when the transport has accepted every byte. They copy nothing, buffer nothing and allocate
+/// nothing; while the peer does not read, they wait. So memory stays flat however much is written, and there is
 /// no `drain` to forget.
+///
+/// For code that cannot wait there are [`write`](Self::write) and [`drain`](Self::drain), with a buffer of bounded size.
 ///
 /// Dropping the writer and its reader closes the connection. So does [`aclose`](Self::aclose) on either of them.
 #[derive(Debug)]
 pub struct StreamWriter<T> {
     transport: Rc<T>,
     written: u64,
+    /// There from the first need of it on.
+    buffer: Option<Box<WriteBuffer<T>>>,
 }
 
 impl<T: Transport> StreamWriter<T> {
     pub(crate) fn new(transport: Rc<T>) -> Self {
-        StreamWriter { transport, written: 0 }
+        StreamWriter { transport, written: 0, buffer: None }
     }
 
     /// Writes all of `data`. asyncio has no such method; uasyncio's `awrite`.
@@ -120,28 +126,156 @@ impl<T: Transport> StreamWriter<T> {
         self.awrite(text.as_bytes())
     }
 
+    /// Writes without waiting: what the transport does not accept at once waits in a buffer, for [`drain`](Self::drain).
+    /// asyncio's `write`, and MicroPython's, but bounded.
+    ///
+    /// Nothing writes the buffer in the background. `drain` does, and so do `awrite` and its like, `write_eof` and
+    /// `aclose`, before their own work: the order of the bytes is the order of the calls.
+    ///
+    /// ```
+    /// # use uasyncio_streams::{WriteError, duplex, split};
+    /// # uasyncio_core::run(async {
+    /// let (near, far) = duplex(4);
+    /// let (_reader, mut writer) = split(near);
+    /// writer.set_write_limit(8);
+    /// writer.write(b"head")?; // the pipe is full now
+    /// writer.write(b"body\n")?;
+    /// assert_eq!(writer.unwritten(), b"body\n");
+    /// assert!(matches!(writer.write(b"more"), Err(WriteError::Full { buffered: 5, limit: 8 })));
+    ///
+    /// let (mut far_reader, _far_writer) = split(far);
+    /// let task = uasyncio_core::create_task(async move { far_reader.readline().await.map(<[u8]>::to_vec) });
+    /// writer.drain().await?;
+    /// assert_eq!(task.await.unwrap()?, b"headbody\n");
+    /// # Ok::<_, std::io::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// A buffer with bytes in it that is dropped, with the writer, is tried once more without waiting. What the transport does
+    /// not accept then is lost, and the loop's exception handler is told how much that was.
+    ///
+    /// # Errors
+    /// [`WriteError::Full`], with nothing accepted, when the buffer would hold more than the [limit](Self::set_write_limit) if the
+    /// transport accepted nothing: whether a call fits does not depend on the speed of the peer. [`WriteError::Io`] with the
+    /// transport's error; [`written`](Self::written) tells how much went before it.
+    pub fn write(&mut self, data: &[u8]) -> Result<(), WriteError> {
+        let (buffered, limit) = (self.unwritten().len(), self.write_limit());
+        // The limit may have been lowered since.
+        if data.len() > limit.saturating_sub(buffered) {
+            return Err(WriteError::Full { buffered, limit });
+        }
+        let mut rest = data;
+        while buffered == 0 && !rest.is_empty() {
+            match self.transport.try_write(rest) {
+                Ok(count) => rest = &rest[self.accepted(count)?..],
+                Err(TryError::Blocked(_)) => break,
+                Err(TryError::Failed(error)) => return Err(WriteError::Io(error)),
+            }
+        }
+        if !rest.is_empty() {
+            self.buffer_mut().push(rest);
+        } else if let Err(TryError::Failed(error)) = self.transport.try_flush() {
+            return Err(WriteError::Io(error));
+        }
+        Ok(())
+    }
+
+    /// Completes when everything that [`write`](Self::write) has buffered was accepted by the transport. asyncio's `drain`, but it
+    /// waits for the whole of it.
+    ///
+    /// # Errors
+    /// The transport's error. What was not accepted stays in the buffer.
+    ///
+    /// # Cancel safety
+    /// No byte is lost or written twice when the future is dropped: the rest stays in the buffer.
+    pub fn drain(&mut self) -> Drain<'_, T> {
+        Drain { writer: self }
+    }
+
+    /// What [`write`](Self::write) has buffered and the transport has not accepted yet.
+    pub fn unwritten(&self) -> &[u8] {
+        self.buffer.as_ref().map_or(&[], |buffer| buffer.bytes())
+    }
+
+    /// How many bytes [`write`](Self::write) may buffer; 64 KiB unless changed.
+    pub fn write_limit(&self) -> usize {
+        self.buffer.as_ref().map_or(DEFAULT_LIMIT, |buffer| buffer.limit())
+    }
+
+    /// Sets how many bytes [`write`](Self::write) may buffer. Less than what is buffered now loses nothing.
+    ///
+    /// # Panics
+    /// When `limit` is 0.
+    pub fn set_write_limit(&mut self, limit: usize) {
+        assert!(limit > 0, "a writer with a limit of 0 bytes could never write; use `awrite`");
+        self.buffer_mut().set_limit(limit);
+    }
+
+    /// Whether `write` has had to buffer something, now or before.
+    #[inline(always)]
+    pub(crate) fn has_buffer(&self) -> bool {
+        self.buffer.is_some()
+    }
+
+    #[cold]
+    fn buffer_mut(&mut self) -> &mut WriteBuffer<T> {
+        self.buffer.get_or_insert_with(|| Box::new(WriteBuffer::new(self.transport.clone())))
+    }
+
     /// Tells the peer that nothing more will be written; it reads to the end of the stream. Reading from the peer
     /// goes on. asyncio's `write_eof`. The second call does nothing.
     ///
     /// # Errors
     /// The transport's error. Writing afterwards fails too, as the transport decides.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing: call it again.
     pub fn write_eof(&mut self) -> WriteEof<'_, T> {
         WriteEof { writer: self }
     }
 
-    /// Closes the connection, both directions of it, at once. Closing twice, or closing the reader too, does nothing.
+    /// Closes the connection, both directions of it. Closing twice, or closing the reader too, does nothing.
     /// uasyncio's `aclose`.
     ///
-    /// There is no buffer of ours that could be lost: everything that was written is still delivered. TCP has one exception:
+    /// What [`write`](Self::write) has buffered, and the farewell of a protocol such as TLS, is written first, and waited for; without
+    /// those it closes at once. asyncio does that part in the background. A peer that does not read can make it wait for ever, so
+    /// give it a time limit, and [`abort`](Self::abort) after that.
+    ///
+    /// Everything that was written is still delivered. TCP has one exception:
     /// when bytes from the peer were not read, it resets the connection, and the peer may lose what it has not read
     /// either. So read to the end first, or at least [`write_eof`](Self::write_eof) and wait for the end.
     ///
     /// A task that waits for the other half is woken with an error of the kind `NotConnected`.
+    ///
+    /// # Errors
+    /// The transport's error, when what was buffered could not be written. The connection is closed nevertheless.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped before it completes, the connection is open, and no byte is lost: call it again.
     pub fn aclose(&mut self) -> AClose<'_, T> {
-        AClose { transport: &*self.transport }
+        AClose { writer: self }
     }
 
-    /// How many bytes the transport has accepted from this writer in all.
+    /// Closes the connection, both directions of it, without a proper end: over TCP the peer gets a reset. What was written and
+    /// is still on its way may be lost, and what `write` has buffered is thrown away. asyncio's `transport.abort()`.
+    ///
+    /// A task that waits for the other half is woken with an error of the kind `NotConnected`. Does nothing after `aclose`.
+    ///
+    /// ```
+    /// # use uasyncio_streams::{duplex, split};
+    /// let (near, far) = duplex(64);
+    /// let (_reader, mut writer) = split(near);
+    /// writer.abort();
+    /// # drop(far);
+    /// ```
+    pub fn abort(&mut self) {
+        if let Some(buffer) = &mut self.buffer {
+            buffer.clear();
+        }
+        self.transport.abort();
+    }
+
+    /// How many bytes the transport has accepted from this writer in all. Those that `write` has buffered are not among them.
     pub fn written(&self) -> u64 {
         self.written
     }
@@ -171,7 +305,7 @@ impl<T: Transport> StreamWriter<T> {
     }
 
     #[inline(always)]
-    fn accepted(&mut self, count: usize) -> io::Result<usize> {
+    pub(crate) fn accepted(&mut self, count: usize) -> io::Result<usize> {
         if count == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
@@ -179,7 +313,65 @@ impl<T: Transport> StreamWriter<T> {
         Ok(count)
     }
 
+    /// Writes what is buffered.
+    #[inline(always)]
+    pub(crate) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.has_buffer() { self.poll_drain_buffer(cx) } else { Poll::Ready(Ok(())) }
+    }
+
+    #[cold]
+    fn poll_drain_buffer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.unwritten().is_empty() {
+            let StreamWriter { transport, buffer, .. } = self;
+            let bytes = buffer.as_ref().map_or(&[][..], |buffer| buffer.bytes());
+            let count = ready!(poll_attempt(&**transport, cx, WRITING, |transport| transport.try_write(bytes)))?;
+            let count = self.accepted(count)?;
+            self.buffer_mut().consume(count);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether the transport holds nothing back, which for most is a matter of course.
+    #[inline(always)]
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.transport.try_flush().is_ok()
+    }
+
+    /// Completes when the transport holds nothing back.
+    #[inline(always)]
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_rarely_blocked(cx, T::try_flush)
+    }
+
+    /// For what most transports have nothing to do for: it takes part in the budget only if it has to be waited for.
+    #[inline(always)]
+    fn poll_rarely_blocked(&self, cx: &mut Context<'_>, attempt: fn(&T) -> Result<(), TryError>) -> Poll<io::Result<()>> {
+        match attempt(&self.transport) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(TryError::Failed(error)) => Poll::Ready(Err(error)),
+            Err(TryError::Blocked(_)) => poll_attempt(&*self.transport, cx, WRITING, attempt),
+        }
+    }
+
     pub(crate) fn poll_close_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_drain(cx))?;
         poll_attempt(&*self.transport, cx, WRITING, T::close_write)
+    }
+
+    pub(crate) fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let drained = match ready!(self.poll_drain(cx)) {
+            Ok(()) => ready!(self.poll_rarely_blocked(cx, T::try_finish)),
+            error => error,
+        };
+        if let Some(buffer) = &mut self.buffer {
+            // What could not be written is in the error; nobody has to hear of it again when the writer is dropped.
+            buffer.clear();
+        }
+        self.transport.close();
+        Poll::Ready(drained)
+    }
+
+    pub(crate) fn shared(&self) -> &Rc<T> {
+        &self.transport
     }
 }

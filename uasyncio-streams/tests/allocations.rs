@@ -74,6 +74,30 @@ fn aw_2_a_write_of_100_mb_to_a_stalled_peer_allocates_nothing() {
     assert_eq!(received, SIZE);
 }
 
+#[test]
+fn write_allocates_nothing_before_it_has_to_buffer_and_little_then() {
+    let (near, far) = duplex(64);
+    let (_reader, mut writer) = split(near);
+    let (mut far_reader, _far_writer) = split(far);
+    let mut context = Context::from_waker(Waker::noop());
+    writer.write(&[0; 64]).unwrap();
+    assert!(Pin::new(&mut far_reader.readexactly(64)).poll(&mut context).is_ready());
+    let before = allocations();
+    writer.write(&[0; 64]).unwrap();
+    assert_eq!(allocations() - before, 0);
+    // Its own few words, and a block for the pool.
+    writer.write(&[0; 64]).unwrap();
+    assert!(allocations() - before <= 2);
+    let before = allocations();
+    for _ in 0..100 {
+        assert!(Pin::new(&mut writer.drain()).poll(&mut context).is_pending());
+        assert!(Pin::new(&mut far_reader.readexactly(64)).poll(&mut context).is_ready());
+        assert!(Pin::new(&mut writer.drain()).poll(&mut context).is_ready());
+        writer.write(&[0; 64]).unwrap();
+    }
+    assert_eq!(allocations() - before, 0);
+}
+
 async fn echo<T: Transport>(mut reader: StreamReader<T>, mut writer: StreamWriter<T>) {
     loop {
         let data = reader.fill_buf().await.unwrap();

@@ -1,6 +1,11 @@
-//! What holds over every transport: the same tests over `duplex`, on virtual time, and over TCP, on the reactor.
+//! What holds over every transport: the same tests over `duplex`, on virtual time, and over TCP, on the reactor; with the
+//! feature `tls`, over TLS on both of these too.
 
+#[cfg(all(feature = "tls", target_os = "linux"))]
+mod certificates;
 mod common;
+#[cfg(all(feature = "tls", target_os = "linux"))]
+mod sessions;
 
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
@@ -28,15 +33,36 @@ fn over_tcp<F: Future<Output = ()>>(test: impl FnOnce(TcpTransport, TcpTransport
     });
 }
 
-/// Two tests of each function: one over each transport.
-macro_rules! over_both {
+/// A TLS session over two transports: the near end is the client.
+#[cfg(all(feature = "tls", target_os = "linux"))]
+async fn over_tls<T: Transport + 'static>(near: T, far: T) -> [uasyncio_streams::tls::TlsTransport<T>; 2] {
+    let (near, far) = sessions::sessions(near, far).await;
+    [near, far].map(|(reader, writer)| uasyncio_streams::unsplit(reader, writer).unwrap().transport)
+}
+
+/// Some tests of each function: one over each transport.
+macro_rules! over_all {
     ($($name:ident),* $(,)?) => {
         mod duplex_ { $( #[test] fn $name() { super::over_duplex(super::$name) } )* }
         mod tcp { $( #[test] fn $name() { super::over_tcp(super::$name) } )* }
+        #[cfg(all(feature = "tls", target_os = "linux"))]
+        mod tls_on_duplex {
+            use super::*;
+            $( #[test] fn $name() {
+                over_duplex(async |near, far| { let [near, far] = over_tls(near, far).await; super::$name(near, far).await })
+            } )*
+        }
+        #[cfg(all(feature = "tls", target_os = "linux"))]
+        mod tls_on_tcp {
+            use super::*;
+            $( #[test] fn $name() {
+                over_tcp(async |near, far| { let [near, far] = over_tls(near, far).await; super::$name(near, far).await })
+            } )*
+        }
     };
 }
 
-over_both!(
+over_all!(
     n3_no_cancel_of_any_read_loses_a_byte,
     aw_3_a_loop_of_writes_waits_for_the_peer_and_others_run_on,
     dif_13_aw_1_a_large_write_arrives_whole,
@@ -46,6 +72,9 @@ over_both!(
     a_half_closed_stream_still_carries_the_answer,
     aclose_of_a_half_wakes_a_task_that_waits_for_the_other,
     a_dropped_stream_is_the_end_for_the_peer,
+    what_write_has_buffered_arrives_before_the_end,
+    vectored_writes_and_pieces_arrive_in_order,
+    an_aborted_stream_is_over_for_both_ends,
 );
 
 /// Polls a future once and drops it.
@@ -273,4 +302,56 @@ async fn a_dropped_stream_is_the_end_for_the_peer<T: Transport + 'static>(near: 
     assert_eq!(far_reader.readline().await.unwrap(), b"still open\n");
     drop(writer);
     assert_eq!(far_reader.readline().await.unwrap(), b"");
+}
+
+async fn what_write_has_buffered_arrives_before_the_end<T: Transport + 'static>(near: T, far: T) {
+    let (_reader, mut writer) = split(near);
+    let (mut far_reader, _far_writer) = split(far);
+    let sending = create_task(async move {
+        let (mut calls, mut total) = (0, 0);
+        // Until something has to wait, at least.
+        while writer.unwritten().is_empty() && calls < 100_000 {
+            writer.write(&[b'x'; 5000]).unwrap();
+            (calls, total) = (calls + 1, total + 5000);
+        }
+        writer.aclose().await.unwrap();
+        assert_eq!(writer.written(), total);
+        total
+    });
+    let mut received = 0;
+    while !far_reader.fill_buf().await.unwrap().is_empty() {
+        received += far_reader.buffered().len() as u64;
+        far_reader.consume(far_reader.buffered().len());
+    }
+    assert_eq!(sending.await.unwrap(), received);
+}
+
+async fn vectored_writes_and_pieces_arrive_in_order<T: Transport + 'static>(near: T, far: T) {
+    let pieces: Vec<Vec<u8>> = (0..200).map(|number| vec![number as u8; number * 7 % 900]).collect();
+    let expected = [pieces.concat(), pieces.concat()].concat();
+    let (_reader, mut writer) = split(near);
+    let (mut far_reader, _far_writer) = split(far);
+    let sending = create_task(async move {
+        let slices: Vec<io::IoSlice<'_>> = pieces.iter().map(|piece| io::IoSlice::new(piece)).collect();
+        writer.awritev(&slices).await.unwrap();
+        writer.awriteiter(&pieces).await.unwrap();
+        writer.write_eof().await.unwrap();
+        writer
+    });
+    assert!(far_reader.read_to_end(1_000_000).await.unwrap() == expected);
+    assert_eq!(sending.await.unwrap().written(), expected.len() as u64);
+}
+
+async fn an_aborted_stream_is_over_for_both_ends<T: Transport + 'static>(near: T, far: T) {
+    let (mut reader, mut writer) = split(near);
+    let (mut far_reader, mut far_writer) = split(far);
+    let reading = create_task(async move { reader.fill_buf().await.unwrap_err().kind() });
+    yield_now().await;
+    yield_now().await;
+    writer.abort();
+    assert_eq!(reading.await.unwrap(), io::ErrorKind::NotConnected);
+    assert_eq!(writer.awrite(b"x").await.unwrap_err().kind(), io::ErrorKind::NotConnected);
+    // An error or the end, as the transport has it; what comes after it is an error in any case.
+    let _ = far_reader.readline().await;
+    while far_writer.awrite(&[0; 1000]).await.is_ok() {}
 }

@@ -182,7 +182,7 @@ fn the_futures_are_a_few_words() {
     const WORD: usize = size_of::<usize>();
     assert_eq!(size_of::<AWrite<'_, Duplex>>(), 4 * WORD);
     assert_eq!(size_of::<AWriteV<'_, Duplex>>(), 6 * WORD);
-    assert_eq!(size_of::<StreamWriter<Duplex>>(), WORD + size_of::<u64>());
+    assert_eq!(size_of::<StreamWriter<Duplex>>(), 2 * WORD + size_of::<u64>());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode, Stdio};
 use crate::command::target_folder;
 use crate::workspace;
 
-const SECTIONS: [&str; 6] = ["sched", "timers", "sync", "memory", "syscalls", "http"];
+const SECTIONS: [&str; 7] = ["sched", "timers", "sync", "memory", "syscalls", "http", "udp"];
 
 /// What is handed on to every section.
 const OPTIONS: [&str; 2] = ["--quick", "--million"];

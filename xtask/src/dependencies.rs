@@ -1,7 +1,7 @@
 //! What the library crates may depend on, and how many crates a small server costs.
 //!
 //! ```text
-//! streams ─► io ─► core          nothing depends on xtask or on the tests
+//! streams, udp ─► io ─► core ◄─ sync          nothing depends on xtask or on the tests
 //! ```
 
 use std::collections::BTreeSet;
@@ -13,11 +13,12 @@ use crate::workspace;
 
 /// Each library crate and all that it may depend on directly, on any system, with any feature.
 /// A crate from outside also needs its reason in ARCHITECTURE.md, which names it in backquotes.
-const MAY_DEPEND_ON: [(&str, &[&str]); 4] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 5] = [
     ("uasyncio-core", &["critical-section", "pin-project-lite"]),
     ("uasyncio-io", &["uasyncio-core", "polling", "rustix"]),
-    ("uasyncio-sync", &["uasyncio-core", "futures-core", "pin-project-lite"]),
-    ("uasyncio-streams", &["uasyncio-core", "uasyncio-io", "rustix", "socket2", "libc"]),
+    ("uasyncio-sync", &["uasyncio-core", "critical-section", "futures-core", "pin-project-lite"]),
+    ("uasyncio-streams", &["uasyncio-core", "uasyncio-io", "futures-core", "rustix", "rustls", "socket2", "libc"]),
+    ("uasyncio-udp", &["uasyncio-core", "uasyncio-io", "nix", "rustix", "socket2"]),
 ];
 
 /// A server with `uasyncio-streams` builds at most so many crates beside itself, on Linux.

@@ -20,7 +20,7 @@ pub(crate) struct FeatureSet {
     pub(crate) targets: &'static str,
 }
 
-pub(crate) const FEATURE_SETS: [FeatureSet; 8] = [
+pub(crate) const FEATURE_SETS: [FeatureSet; 10] = [
     FeatureSet {
         name: "core with alloc, virtual-time",
         options: "-p uasyncio-core --no-default-features --features alloc,virtual-time",
@@ -30,9 +30,11 @@ pub(crate) const FEATURE_SETS: [FeatureSet; 8] = [
     FeatureSet { name: "core with std, trace", options: "-p uasyncio-core --features trace", targets: "" },
     FeatureSet { name: "core with all features", options: "-p uasyncio-core --all-features", targets: "" },
     FeatureSet { name: "streams without net", options: "-p uasyncio-streams --no-default-features", targets: "--lib --tests" },
+    FeatureSet { name: "streams with tls", options: "-p uasyncio-streams --features tls", targets: "" },
     FeatureSet { name: "streams with trace", options: "-p uasyncio-streams --features trace", targets: "" },
     FeatureSet { name: "sync with no features", options: "-p uasyncio-sync --no-default-features", targets: "--lib --tests" },
     FeatureSet { name: "sync with trace", options: "-p uasyncio-sync --features trace", targets: "" },
+    FeatureSet { name: "udp without batch", options: "-p uasyncio-udp --no-default-features", targets: "" },
 ];
 
 /// Microcontrollers and the browser: core and sync build there without the standard library.
@@ -45,13 +47,13 @@ const WITHOUT_SWAP: &str = "thumbv6m-none-eabi";
 pub(crate) const OTHER_SYSTEMS: [&str; 3] = ["x86_64-pc-windows-gnu", "x86_64-apple-darwin", "x86_64-unknown-freebsd"];
 
 /// What is checked for other systems.
-pub(crate) const ON_OTHER_SYSTEMS: &str = "-p uasyncio-io -p uasyncio-streams --lib --examples";
+pub(crate) const ON_OTHER_SYSTEMS: &str = "-p uasyncio-io -p uasyncio-streams -p uasyncio-udp --lib --examples";
 
 /// The values of `cfg(uasyncio_poller)`; without it Linux has epoll.
 pub(crate) const OTHER_POLLERS: [&str; 2] = ["portable", "oneshot"];
 
 /// What has a poller below it.
-const WITH_POLLER: &str = "-p uasyncio-io -p uasyncio-streams -p uasyncio-tests";
+const WITH_POLLER: &str = "-p uasyncio-io -p uasyncio-streams -p uasyncio-udp -p uasyncio-tests";
 
 pub(crate) fn poller_flags(poller: &str) -> String {
     format!("--cfg uasyncio_poller=\"{poller}\"")
@@ -80,7 +82,9 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
     for poller in OTHER_POLLERS {
         steps.step(&format!("test: {poller} poller"), |tally| {
             let test = Cargo::new("test --no-fail-fast").arguments(WITH_POLLER.split_whitespace());
-            test.rustflags(&poller_flags(poller)).folder(poller_folder(poller)).test(tally)
+            test.rustflags(&poller_flags(poller)).folder(poller_folder(poller)).test(tally)?;
+            let tls = Cargo::new("test --no-fail-fast -p uasyncio-streams --features tls --lib --tests --examples");
+            tls.rustflags(&poller_flags(poller)).folder(poller_folder(poller)).test(tally)
         });
     }
     steps.step("examples", |_| examples());
@@ -183,7 +187,8 @@ fn miri(steps: &mut Steps, seeds: u32) {
         side_by_side(commands, tally)?;
         // Other seeds schedule threads otherwise. They run side by side by themselves; what they print is not counted.
         let flags = format!("-Zmiri-ignore-leaks -Zmiri-many-seeds=1..{seeds}");
-        miri(&flags, "--test closing --test cross_thread --test remote --test shared_ring --test shared_waker --test wakers", "").run()
+        miri(&flags, "--test closing --test cross_thread --test remote --test shared_ring --test shared_waker --test wakers", "")
+            .run()
     });
 }
 

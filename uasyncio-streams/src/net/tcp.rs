@@ -97,7 +97,7 @@ impl TcpTransport {
 
     /// Moves bytes in one direction. `is_short` says of their number whether more were asked for.
     #[inline(always)]
-    fn attempt(
+    pub(super) fn attempt(
         &self,
         direction: Direction,
         is_short: impl FnOnce(usize) -> bool,
@@ -193,10 +193,30 @@ impl Transport for TcpTransport {
         }
     }
 
+    fn discard(&self, most: usize) {
+        // Past the reactor, which may not have heard of the latest bytes.
+        let _ = self.with_socket(|stream| {
+            let (mut room, mut discarded) = ([0; 1024], 0);
+            while discarded < most {
+                match sys::read(stream, &mut room)? {
+                    0 => break,
+                    count => discarded += count,
+                }
+            }
+            Ok(())
+        });
+    }
+
     fn close(&self) {
         // Wakes both directions; dropped while the cell is not borrowed, because a waker may run anything.
         let socket = self.socket.borrow_mut().take();
         drop(socket);
+    }
+
+    fn abort(&self) {
+        // If it fails, the connection has ended already, and closing it is all that is left.
+        let _ = self.with_socket(sys::close_by_reset);
+        self.close();
     }
 }
 

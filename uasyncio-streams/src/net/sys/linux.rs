@@ -4,6 +4,7 @@
 //! inherited from the listener. Writes carry `MSG_NOSIGNAL`, so they never raise `SIGPIPE`, whatever the program has
 //! set for it.
 
+use std::fs::File;
 use std::io::{self, IoSlice};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
@@ -61,6 +62,19 @@ pub(crate) fn read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
 #[inline]
 pub(crate) fn write(stream: &TcpStream, data: &[u8]) -> io::Result<usize> {
     Ok(send(stream, data, SendFlags::NOSIGNAL)?)
+}
+
+/// Closing the socket will send a reset, and not wait for what is on its way.
+pub(crate) fn close_by_reset(stream: &TcpStream) -> io::Result<()> {
+    Ok(sockopt::set_socket_linger(stream, Some(std::time::Duration::ZERO))?)
+}
+
+/// Sends bytes of a file. `Unsupported`: not of this file.
+pub(crate) fn send_file(stream: &TcpStream, file: &File, mut offset: u64, count: usize) -> io::Result<usize> {
+    match rustix::fs::sendfile(stream, file, Some(&mut offset), count) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Err(io::ErrorKind::Unsupported.into()),
+        result => Ok(result?),
+    }
 }
 
 #[inline]

@@ -14,4 +14,6 @@
 )]
 mod socket;
 
-pub(crate) use socket::{NO_SOCKET, OF_ONE_CONNECTION, accept, connect, listen, read, write, write_vectored};
+pub(crate) use socket::{
+    NO_SOCKET, OF_ONE_CONNECTION, accept, close_by_reset, connect, listen, read, send_file, write, write_vectored,
+};

@@ -2,6 +2,7 @@
 //!
 //! `SIGPIPE` on Unix: the programs of Rust ignore it from the start; where the system has `SO_NOSIGPIPE`, `socket2` sets it too.
 
+use std::fs::File;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
@@ -74,6 +75,16 @@ pub(crate) fn read(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usiz
 #[inline]
 pub(crate) fn write(mut stream: &TcpStream, data: &[u8]) -> io::Result<usize> {
     stream.write(data)
+}
+
+/// Closing the socket will send a reset, and not wait for what is on its way.
+pub(crate) fn close_by_reset(stream: &TcpStream) -> io::Result<()> {
+    SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO))
+}
+
+/// Sends bytes of a file. `Unsupported`: not here.
+pub(crate) fn send_file(_: &TcpStream, _: &File, _: u64, _: usize) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 #[inline]
