@@ -23,7 +23,7 @@
 //!   the same list, wake again, panic. So they are called when list and node are consistent and nothing of them is looked at
 //!   any more. A node is linked before its waker is cloned, or what that clone wakes could miss it.
 //! * **Who joins during `wake_all` is not woken.** Each call begins a new epoch and wakes the nodes of earlier ones; they are in
-//!   front. A list holds nodes of at most as many epochs as there are calls inside one another, so a wrapped counter tells them
+//!   front. A list holds nodes of at most one epoch more than there are calls inside one another, so a wrapped counter tells them
 //!   apart all the same. When a call comes back from a waker that made a call of its own, that one has woken all there was.
 //! * **A forgotten node** (`mem::forget` of a pinned box) stays linked in memory that is never freed, though its borrow has
 //!   ended. The list may be moved then, since the node cannot reach it; waking it is harmless; the list's drop takes its waker.
@@ -31,6 +31,7 @@
 use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomPinned;
+use core::mem::ManuallyDrop;
 use core::pin::Pin;
 use core::ptr;
 use core::task::{Context, Poll, Waker};
@@ -136,8 +137,8 @@ struct Link {
     next: Cell<*const Link>,
     /// Null: it is the first one.
     prev: Cell<*const Link>,
-    /// Only while it waits.
-    waker: Cell<Option<Waker>>,
+    /// Only while it waits, so that there is nothing else to be dropped.
+    waker: ManuallyDrop<Cell<Option<Waker>>>,
     demand: Cell<u32>,
     epoch: Cell<u32>,
     state: Cell<State>,
@@ -353,7 +354,7 @@ impl<'l> WaitNode<'l> {
         let link = Link {
             next: Cell::new(ptr::null()),
             prev: Cell::new(ptr::null()),
-            waker: Cell::new(None),
+            waker: ManuallyDrop::new(Cell::new(None)),
             demand: Cell::new(0),
             epoch: Cell::new(0),
             state: Cell::new(State::Idle),
@@ -407,7 +408,7 @@ impl<'l> WaitNode<'l> {
     ///
     /// # Panics
     ///
-    /// When cloning the waker does. The node waits then, but nobody is woken for it.
+    /// When cloning the waker does. The node waits then, with the waker of the poll before, if there was one.
     ///
     /// ```
     /// # use std::pin::pin;
@@ -493,12 +494,21 @@ impl Link {
     }
 }
 
+impl WaitNode<'_> {
+    /// What dropping it does while it waits. Out of line, so that a future which may hold a node is small, wherever it is dropped.
+    #[inline(never)]
+    fn leave(&mut self) {
+        self.list.unlink(&self.link);
+        // The waker goes last, when nobody can come across the node any more.
+        drop(self.link.waker.take());
+    }
+}
+
 impl Drop for WaitNode<'_> {
     #[inline]
     fn drop(&mut self) {
-        // The waker goes after this, when nobody can come across the node any more.
         if self.is_waiting() {
-            self.list.unlink(&self.link);
+            self.leave();
         }
     }
 }

@@ -314,7 +314,7 @@ where
     let programs = all_programs(ops, length);
     let mut team = vec![0; tasks];
     for round in 0.. {
-        if !cfg!(miri) || round % 131 == 0 {
+        if !cfg!(miri) || round % 521 == 0 {
             let programs: Vec<_> = team.iter().map(|&index| programs[index].as_slice()).collect();
             explore(&make, model, &programs, STATES);
         }

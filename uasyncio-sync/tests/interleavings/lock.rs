@@ -163,6 +163,6 @@ fn lock_every_path_of_three_tasks() {
 
 #[test]
 fn lock_all_programs() {
-    explore_teams(start, &Naive::default(), &[L, T, U], 4, 2);
+    explore_teams(start, &Naive::default(), &[L, T, U], 3, 2);
     explore_teams(start, &Naive::default(), &[L, T, U], 2, 3);
 }
