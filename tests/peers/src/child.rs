@@ -2,7 +2,7 @@
 
 use crate::report::Samples;
 use crate::runtimes::Runtime;
-use crate::{http, memory, sched, serve, timers};
+use crate::{http, memory, sched, serve, sync, timers, udp};
 use std::io::Read;
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
@@ -31,7 +31,9 @@ pub fn main(words: &[String]) -> ExitCode {
     let roster = match section.as_str() {
         "sched" => sched::ROSTER,
         "timers" => timers::ROSTER,
+        "sync" => sync::ROSTER,
         "memory" => memory::ROSTER,
+        "udp" => udp::ROSTER,
         "serve" => serve::ROSTER,
         "parse" => {
             http::parse(arguments);

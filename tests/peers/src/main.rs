@@ -13,12 +13,14 @@ mod runtimes;
 mod sched;
 mod serve;
 mod serve_ours;
+mod sync;
 mod syscalls;
 mod timers;
+mod udp;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: bench sched|timers|memory|syscalls|http [--quick] [--million]
+const USAGE: &str = "usage: bench sched|timers|sync|memory|syscalls|http|udp [--quick] [--million]
 
 Prints a table and exits with 1 if a target is missed.
   --quick     a shorter run, with coarser figures
@@ -48,9 +50,11 @@ fn main() -> ExitCode {
     let report = match sections[..] {
         ["sched"] if known => sched::report(&options),
         ["timers"] if known => timers::report(&options),
+        ["sync"] if known => sync::report(&options),
         ["memory"] if known => memory::report(&options),
         ["syscalls"] if known => syscalls::report(&options),
         ["http"] if known => http::report(&options),
+        ["udp"] if known => udp::report(&options),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

@@ -1,0 +1,161 @@
+//! What tasks coordinate with: nanoseconds per operation.
+
+mod embassy;
+mod futures;
+mod local_sync;
+mod ours;
+mod rows;
+mod seam;
+mod smol;
+mod timeouts;
+mod tokio;
+
+use self::embassy::Embassy;
+use self::futures::{Futures, Unordered};
+use self::local_sync::LocalSync;
+use self::ours::Ours;
+use self::rows::*;
+use self::smol::SmolCrates;
+use self::tokio::Tokio;
+use crate::Options;
+use crate::child::{self, Contender};
+use crate::report::{Report, Samples, number, print_table};
+use crate::runtimes::*;
+use std::time::Duration;
+
+/// One library on one executor.
+const fn pair<R: Runtime>(name: &'static str, run: fn(&[String])) -> Contender {
+    Contender { name, unavailable: R::unavailable, run }
+}
+
+pub const ROSTER: &[Contender] = &[
+    pair::<Floor>(NEUTRAL[0], |words| ours::<Floor>(time(words))),
+    pair::<Floor>(NEUTRAL[1], |words| tokio::<Floor>(time(words))),
+    pair::<Floor>(NEUTRAL[2], |words| smol::<Floor>(time(words))),
+    pair::<Floor>(NEUTRAL[3], |words| futures::<Floor>(time(words))),
+    pair::<Floor>(NEUTRAL[4], |words| gathers::<Unordered, Floor>(time(words))),
+    pair::<Floor>(NEUTRAL[5], |words| local_sync::<Floor>(time(words))),
+    pair::<Floor>(NEUTRAL[6], |words| embassy::<Floor>(time(words))),
+    pair::<UasyncioCore>(HOME[0], |words| {
+        ours::<UasyncioCore>(time(words));
+        timeouts::<UasyncioCore>(time(words));
+    }),
+    pair::<TokioLocalSet>(HOME[1], |words| {
+        tokio::<TokioLocalSet>(time(words));
+        timeouts::<TokioLocalSet>(time(words));
+    }),
+    pair::<TokioCurrentThread>(HOME[2], |words| {
+        tokio::<TokioCurrentThread>(time(words));
+        timeouts::<TokioCurrentThread>(time(words));
+    }),
+    pair::<Smol>(HOME[3], |words| {
+        smol::<Smol>(time(words));
+        timeouts::<Smol>(time(words));
+    }),
+    pair::<LocalPool>(HOME[4], |words| futures::<LocalPool>(time(words))),
+    pair::<Monoio<Legacy>>(HOME[5], |words| {
+        local_sync::<Monoio<Legacy>>(time(words));
+        timeouts::<Monoio<Legacy>>(time(words));
+    }),
+    pair::<Compio<Polling>>(HOME[6], |words| timeouts::<Compio<Polling>>(time(words))),
+];
+
+/// Libraries on the floor's executor, so that the primitives alone differ.
+const NEUTRAL: [&str; 7] =
+    ["uasyncio-sync", "tokio::sync", "async-lock ...", "futures", "FuturesUnordered", "local-sync", "embassy-sync"];
+
+/// Libraries on the executors that they come with.
+const HOME: [&str; 7] = [
+    "uasyncio-sync, uasyncio-core",
+    "tokio::sync, LocalSet",
+    "tokio::sync, current_thread",
+    "async-lock ..., smol",
+    "futures, LocalPool",
+    "local-sync, monoio (epoll)",
+    "compio (polling)",
+];
+
+/// All rows, and how many times the best of the others ours may take.
+const ROWS: [(&str, f64); 11] = [
+    (LOCK, 1.0),
+    (LOCK_2, 1.0),
+    (LOCK_64, 1.0),
+    (SEMAPHORE, 1.0),
+    (SEMAPHORE_64, 1.0),
+    (QUEUE_1, 1.0),
+    (QUEUE_8, 1.0),
+    (EVENT, 1.0),
+    (GATHER, 1.2),
+    (GATHER_SINGLY, 1.2),
+    (TIMEOUT, 1.2),
+];
+
+fn time(words: &[String]) -> Duration {
+    Duration::from_millis(words[0].parse().expect("milliseconds for each row"))
+}
+
+fn ours<R: Runtime>(time: Duration) {
+    locks::<Ours, R>(time);
+    semaphores::<Ours, R>(time);
+    queues::<Ours, R>(time);
+    events::<Ours, R>(time);
+    gathers::<Ours, R>(time);
+}
+
+fn tokio<R: Runtime>(time: Duration) {
+    locks::<Tokio, R>(time);
+    semaphores::<Tokio, R>(time);
+    queues::<Tokio, R>(time);
+    events::<Tokio, R>(time);
+}
+
+fn smol<R: Runtime>(time: Duration) {
+    locks::<SmolCrates, R>(time);
+    semaphores::<SmolCrates, R>(time);
+    queues::<SmolCrates, R>(time);
+    events::<SmolCrates, R>(time);
+}
+
+fn futures<R: Runtime>(time: Duration) {
+    locks::<Futures, R>(time);
+    queues::<Futures, R>(time);
+    gathers::<Futures, R>(time);
+}
+
+fn local_sync<R: Runtime>(time: Duration) {
+    semaphores::<LocalSync, R>(time);
+    queues::<LocalSync, R>(time);
+}
+
+fn embassy<R: Runtime>(time: Duration) {
+    locks::<Embassy, R>(time);
+    semaphores::<Embassy, R>(time);
+    queues::<Embassy, R>(time);
+}
+
+pub fn report(options: &Options) -> Report {
+    let mut names = child::present(ROSTER);
+    let mut samples = Samples::default();
+    child::rounds("sync", &mut names, options.either(9, 3), &[options.either("40", "20")], &mut samples);
+    let mut report = Report::default();
+    for (where_, group) in [("on the floor's executor", NEUTRAL), ("each on its own executor", HOME)] {
+        let present: Vec<&str> = group.into_iter().filter(|name| names.contains(name)).collect();
+        let best = |row| {
+            let others = present.iter().filter(|name| **name != group[0]);
+            others.filter_map(|name| samples.minimum(name, row)).min_by(f64::total_cmp)
+        };
+        let mut table = vec![std::iter::once("").chain(present.iter().copied()).map(str::to_owned).collect::<Vec<_>>()];
+        for (row, limit) in ROWS {
+            let Some(best) = best(row) else { continue };
+            let figure = |name: &&str| {
+                let minimum = samples.minimum(name, row);
+                minimum.map_or("-".into(), |minimum| format!("{} ({})", number(minimum), number(minimum / best)))
+            };
+            table.push(std::iter::once(row.to_owned()).chain(present.iter().map(figure)).collect());
+            let to_best = samples.minimum(group[0], row).map(|ours| ours / best);
+            report.target(format!("{row}, {where_}, to the best of the others"), to_best, limit, " x");
+        }
+        print_table(&format!("ns per operation, {where_}: minimum of the rounds (to the best of the others)"), &table);
+    }
+    report
+}
