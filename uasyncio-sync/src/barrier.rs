@@ -2,9 +2,10 @@
 //!
 //! # Rounds
 //!
-//! `arrived` counts those that wait for the present round to be full. When it is, the barrier opens: that many of the list are woken, `leaving` says how
-//! many of them have not run yet, and each takes the next number as it goes. A new round may fill while the last one leaves, but opens
-//! only when it has left, so there is one counter of numbers. A break begins a new `epoch`; who waited in another one has been broken off.
+//! `arrived` counts those that wait for the present round to be full. When it is, the barrier opens: that many of the list are
+//! woken, `leaving` says how many of them have not run yet, and each takes the next number as it goes. A new round may fill
+//! while the last one leaves, but opens only when it has left, so there is one counter of numbers. A break begins a new
+//! `epoch`; who waited in another one has been broken off.
 
 use core::cell::Cell;
 use core::fmt;
@@ -20,8 +21,9 @@ use crate::turn::{poll_proceed, wake_some};
 
 /// A place where tasks wait until a given number of them are there; then all go on. asyncio's `Barrier`.
 ///
-/// It can be used again and again, round after round. With more tasks than a round takes, the first ones to come make up the next round. [`abort`](Barrier::abort)
-/// breaks it for good, [`reset`](Barrier::reset) breaks off the present round. A task that gives up waiting counts no longer. Nothing is allocated.
+/// It can be used again and again, round after round. With more tasks than a round takes, the first ones to come make up the
+/// next round. [`abort`](Barrier::abort) breaks it for good, [`reset`](Barrier::reset) breaks off the present round. A task
+/// that gives up waiting counts no longer. Nothing is allocated.
 ///
 /// ```
 /// use uasyncio_core::{create_task, run, sleep_ms};
@@ -86,16 +88,17 @@ impl Barrier {
 
     /// Waits until all parties are there. asyncio's `wait`.
     ///
-    /// Gives each task of a round a number of its own from 0 to `parties - 1`: the last one to arrive, which does not wait, has `parties - 1`, and the others
-    /// are numbered in the order in which they go on, which in a loop is that of their arrival. So one task in each round can be told by its number to do what is to be
-    /// done once.
+    /// Gives each task of a round a number of its own from 0 to `parties - 1`: the last one to arrive, which does not wait, has
+    /// `parties - 1`, and the others are numbered in the order in which they go on, which in a loop is that of their arrival.
+    /// So one task in each round can be told by its number to do what is to be done once.
     ///
-    /// A round that is full opens when all tasks of the round before have run. That matters only when there are more tasks than parties; the numbers of such
-    /// a round are all in the order in which they go on.
+    /// A round that is full opens when all tasks of the round before have run. That matters only when there are more tasks than
+    /// parties; the numbers of such a round are all in the order in which they go on.
     ///
     /// # Errors
     ///
-    /// [`BrokenBarrierError`] when the barrier was [aborted](Barrier::abort), or the round was broken off by a [`reset`](Barrier::reset).
+    /// [`BrokenBarrierError`] when the barrier was [aborted](Barrier::abort), or the round was broken off by a
+    /// [`reset`](Barrier::reset).
     ///
     /// # Cancel safety
     ///

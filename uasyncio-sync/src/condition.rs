@@ -13,12 +13,13 @@ use crate::turn::wake_some;
 
 /// Lets tasks wait until the value in a [`Lock`](crate::Lock) has changed. asyncio's `Condition`.
 ///
-/// A task that holds the lock and finds that the value is not yet as it needs it gives its guard to [`wait`](Condition::wait), or better to
-/// [`wait_for`](Condition::wait_for), and gets one back when it was notified and the lock is its own again. Who has waited longest is notified first
-/// (MicroPython's driver of the name takes the latest first). Nothing is allocated.
+/// A task that holds the lock and finds that the value is not yet as it needs it gives its guard to [`wait`](Condition::wait),
+/// or better to [`wait_for`](Condition::wait_for), and gets one back when it was notified and the lock is its own again. Who
+/// has waited longest is notified first (MicroPython's driver of the name takes the latest first). Nothing is allocated.
 ///
-/// The lock is the guard's, so a condition needs none of its own, and nobody can wait without holding it. Notifying needs no lock here, where asyncio wants
-/// it held: on one thread nothing can come in between. For the same reason an [`Event`](crate::Event) often does.
+/// The lock is the guard's, so a condition needs none of its own, and nobody can wait without holding it. Notifying needs no
+/// lock here, where asyncio wants it held: on one thread nothing can come in between. For the same reason an
+/// [`Event`](crate::Event) often does.
 ///
 /// ```
 /// use uasyncio_core::{create_task, run};
@@ -60,13 +61,13 @@ impl Condition {
 
     /// Unlocks, waits for a notification, and locks again. asyncio's `wait`.
     ///
-    /// It is in line before it unlocks, at its first poll; until then the future holds the guard. Look at the value again afterwards: others may have had the lock in
-    /// the meantime, and a notification may have been passed on by one who gave up.
+    /// It is in line before it unlocks, at its first poll; until then the future holds the guard. Look at the value again
+    /// afterwards: others may have had the lock in the meantime, and a notification may have been passed on by one who gave up.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up the guard as well. A notification that it had received and not yet answered, because it did not have the lock again, is passed on
-    /// to the next one that waits.
+    /// Dropping the future gives up the guard as well. A notification that it had received and not yet answered, because it did
+    /// not have the lock again, is passed on to the next one that waits.
     ///
     /// # Panics
     ///

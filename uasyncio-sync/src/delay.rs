@@ -2,8 +2,8 @@
 //!
 //! The delay itself is a point in time and nothing else, so triggering it is a store. The timers are in the futures that wait for
 //! it. A waiter whose timer fires for a point that has been moved to a later time sets it anew. If the point is moved to an
-//! earlier time, or taken away, the waiters are woken to look at it. If there are several, they are in any case woken to set their
-//! timers, so that those stay in their order.
+//! earlier time, or taken away, the waiters are woken to look at it. When one of several sets its timer anew, all are woken to do so, in
+//! their order, in which the timers will then fire.
 //!
 //! ```text
 //!            trigger                the point has come, and somebody looks
@@ -119,8 +119,8 @@ impl Delay {
         let new = Deadline::after(get_event_loop().time_rounded_up(), millis);
         self.settle();
         let old = self.deadline.replace(Some(new));
-        let is_later = old.is_some_and(|old| old.next().diff(new.next()) <= 0);
-        if !is_later || self.may_be_several() {
+        // Timers for an earlier point find out by themselves that it was moved.
+        if old.is_none_or(|old| old.next().diff(new.next()) > 0) {
             self.waiting.wake_all();
         }
     }

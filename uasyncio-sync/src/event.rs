@@ -15,8 +15,9 @@ use crate::turn::poll_proceed;
 /// A flag; any number of tasks may wait until it is set. asyncio's `Event`.
 ///
 /// [`set`](Event::set) lets all of them go, in the order in which they came, and all that come later too, until
-/// [`clear`](Event::clear). A pulse, `set(); clear()`, lets exactly those go that wait at that moment, even though the flag is down again when
-/// they run. It is for the tasks of one loop; what other threads and interrupts set is a `ThreadSafeFlag`. Nothing is allocated.
+/// [`clear`](Event::clear). A pulse, `set(); clear()`, lets exactly those go that wait at that moment, even though the flag is
+/// down again when they run. It is for the tasks of one loop; what other threads and interrupts set is a `ThreadSafeFlag`.
+/// Nothing is allocated.
 ///
 /// ```
 /// use uasyncio_core::{create_task, run, yield_now};
@@ -92,8 +93,8 @@ impl Event {
 
     /// Waits until the event is set; counted from the first poll of the future.
     ///
-    /// When it is set already there is nothing to wait for, and the task goes on at once. A loop that only waits for an event that stays set gives way after
-    /// 128 rounds.
+    /// When it is set already there is nothing to wait for, and the task goes on at once. A loop that only waits for an event
+    /// that stays set gives way after 128 rounds.
     ///
     /// # Cancel safety
     ///

@@ -1,9 +1,10 @@
 //! What tasks coordinate with: gather, timeouts, locks, events, queues.
 //!
-//! These are asyncio's, for Rust. Whoever waits is served in the order in which he came, and may be dropped at any moment: what was granted to a
-//! future that is dropped goes to the next one in line. Nothing is allocated but the memory of growing queues and of `Vec`s that are asked for,
-//! and there is no `unsafe` code. What waits for time needs an event loop of `uasyncio-core`; all else works in any executor, with
-//! any waker. For those who know asyncio there is a page of [what became of each name](coming_from_asyncio).
+//! These are asyncio's, for Rust. Whoever waits is served in the order in which he came, and may be dropped at any moment: what
+//! was granted to a future that is dropped goes to the next one in line. Nothing is allocated but the memory of growing queues
+//! and of `Vec`s that are asked for, and there is no `unsafe` code. What waits for time needs an event loop of `uasyncio-core`;
+//! all else works in any executor, with any waker. For those who know asyncio there is a page of [what became of each
+//! name](coming_from_asyncio).
 //!
 //! ```
 //! use uasyncio_core::{run, sleep_ms};
@@ -32,10 +33,13 @@
 //! # Features
 //!
 //! * `std` (default): as `alloc`, on an event loop that catches panics.
-//! * `alloc`: what keeps things on the heap (the queues without a fixed size, [`TaskGroup`], `gather` of a `Vec`), and what needs a clock.
+//! * `alloc`: what keeps things on the heap (the queues without a fixed size, [`TaskGroup`], `gather` of a `Vec`), and what
+//!   needs a clock.
 //! * `trace`: a snapshot of the tasks says what each one waits for; see [`uasyncio_core::trace`].
+//! * `critical-section`: [`ThreadSafeFlag`] and [`ThreadSafeQueue`] on targets without compare-and-swap, such as Cortex-M0.
 //!
-//! Without any of them there are the locks, [`Event`], [`Watch`], [`RingbufQueue`], what is [`ThreadSafeFlag`]'s kind, `gather` of tuples and arrays, and `select`.
+//! Without any of them there are the locks, [`Event`], [`Watch`], [`RingbufQueue`], what is [`ThreadSafeFlag`]'s kind, `gather`
+//! of tuples and arrays, and `select`.
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -16,9 +16,9 @@ use crate::turn::poll_proceed;
 
 /// A value that one task at a time may use, across its awaits too. asyncio's `Lock`, with the value inside.
 ///
-/// [`lock`](Lock::lock) waits for a [`LockGuard`], and dropping that unlocks. The lock is handed to the one who has waited longest,
-/// so nobody overtakes, and it counts as locked all the while; unlocking what was not locked cannot be written down. Nothing is allocated. For a lock that
-/// guards no value, use `Lock<()>`.
+/// [`lock`](Lock::lock) waits for a [`LockGuard`], and dropping that unlocks. The lock is handed to the one who has waited
+/// longest, so nobody overtakes, and it counts as locked all the while; unlocking what was not locked cannot be written down.
+/// Nothing is allocated. For a lock that guards no value, use `Lock<()>`.
 ///
 /// A task that locks twice waits for itself for ever, as in asyncio. What is not held across an await needs no lock at all: a
 /// `Cell` or `RefCell` will do, since all tasks share a thread.
@@ -47,7 +47,8 @@ use crate::turn::poll_proceed;
 /// });
 /// ```
 pub struct Lock<T: ?Sized> {
-    /// Whether somebody waits, or was handed the lock and has not run yet: then it is not free, although nobody may borrow the value.
+    /// Whether somebody waits, or was handed the lock and has not run yet: then it is not free, although nobody may borrow the
+    /// value.
     waited_for: Cell<bool>,
     waiting: WaitList,
     /// Borrowed by whoever holds the lock.
@@ -147,10 +148,16 @@ impl<T: ?Sized> Lock<T> {
 
     /// Waits until the lock is handed over.
     #[inline(never)]
-    fn poll_wait<'l>(&'l self, place: Pin<&mut Place<'l>>, cx: &mut Context<'_>) -> Poll<LockGuard<'l, T>> {
+    fn poll_wait<'l>(&'l self, place: Pin<&mut Place<'l>>, cx: &mut Context<'_>) -> Poll<()> {
         self.waited_for.set(true);
-        ready!(place.poll_wait(&self.waiting, cx, 1, "a lock"));
-        Poll::Ready(LockGuard { value: self.value.borrow_mut(), held: Held(self) })
+        place.poll_wait(&self.waiting, cx, 1, "a lock")
+    }
+
+    #[inline(never)]
+    fn give_up(&self, place: Pin<&mut Place<'_>>) {
+        if place.cancel() {
+            self.hand_over();
+        }
     }
 
     /// Hands the lock, which nobody holds, to the next one in line; if there is none, it is free.
@@ -270,8 +277,8 @@ pin_project! {
     impl<T: ?Sized> PinnedDrop for LockAcquire<'_, T> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if this.place.is_taken() && this.place.cancel() {
-                this.lock.hand_over();
+            if this.place.is_taken() {
+                this.lock.give_up(this.place);
             }
         }
     }
@@ -280,7 +287,7 @@ pin_project! {
 impl<'l, T: ?Sized> Future for LockAcquire<'l, T> {
     type Output = LockGuard<'l, T>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<LockGuard<'l, T>> {
         let this = self.project();
         if !this.place.is_taken() {
@@ -289,7 +296,8 @@ impl<'l, T: ?Sized> Future for LockAcquire<'l, T> {
                 return Poll::Ready(guard);
             }
         }
-        this.lock.poll_wait(this.place, cx)
+        ready!(this.lock.poll_wait(this.place, cx));
+        Poll::Ready(LockGuard { value: this.lock.value.borrow_mut(), held: Held(this.lock) })
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! # Hand-off
 //!
-//! Permits that come back go to those who wait, in the order in which they began to, before anybody is woken; a waiter is woken when
-//! it *has* its permits. So nobody overtakes, not even who would be content with less than the first in line asks for.
+//! Permits that come back go to those who wait, in the order in which they began to, before anybody is woken; a waiter is woken
+//! when it *has* its permits. So nobody overtakes, not even who would be content with less than the first in line asks for.
 //!
 //! ```text
 //!            enough free, nobody waits
@@ -21,12 +21,13 @@
 //! # Quick and slow
 //!
 //! While anybody waits, the permits that are left are not `free` but `kept`, for the first in line. So `free` is what a
-//! newcomer may have, and comparing it with the demand is all that an acquire does when it need not wait; a release looks at `quick` only, which says
-//! that nobody waits and nothing is closed.
+//! newcomer may have, and comparing it with the demand is all that an acquire does when it need not wait; a release looks at
+//! `quick` only, which says that nobody waits and nothing is closed.
 //!
 //! # Closing
 //!
-//! A closed set of permits has none, and takes none back: everybody gets [`Closed`], those too who had a grant and have not run yet.
+//! A closed set of permits has none, and takes none back: everybody gets [`Closed`], those too who had a grant and have not run
+//! yet.
 
 use core::cell::Cell;
 use core::pin::Pin;
@@ -130,9 +131,14 @@ impl Permits {
     #[inline]
     pub(crate) fn abandon(&self, place: Pin<&mut Place<'_>>, demand: u32) {
         if place.is_taken() {
-            let back = if place.cancel() { demand } else { 0 };
-            self.hand_out(back);
+            self.give_up(place, demand);
         }
+    }
+
+    #[inline(never)]
+    fn give_up(&self, place: Pin<&mut Place<'_>>, demand: u32) {
+        let back = if place.cancel() { demand } else { 0 };
+        self.hand_out(back);
     }
 
     /// Gives permits back, or adds new ones. There are never more than `u32::MAX` available.

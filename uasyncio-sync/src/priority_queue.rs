@@ -7,10 +7,12 @@ use crate::{Queue, SmallestFirst};
 
 /// A [`Queue`] that gives the smallest item first. asyncio's `PriorityQueue`.
 ///
-/// Of equal items the one that was put first comes first, where asyncio promises nothing; so items may be ordered by a part of them. For the greatest
-/// first, put [`Reverse`](core::cmp::Reverse). All that waits, waits as in any queue: which item somebody was promised is decided when he takes it. Putting and getting takes logarithmic time.
+/// Of equal items the one that was put first comes first, where asyncio promises nothing; so items may be ordered by a part of
+/// them. For the greatest first, put [`Reverse`](core::cmp::Reverse). All that waits, waits as in any queue: which item
+/// somebody was promised is decided when he takes it. Putting and getting takes logarithmic time.
 ///
-/// The comparison must not use the queue: that panics. When a comparison panics while an item is put, the item is in the queue; when one is got, it is lost.
+/// The comparison must not use the queue: that panics. When a comparison panics while an item is put, the item is in the queue;
+/// when one is got, it is lost.
 ///
 /// ```
 /// use uasyncio_sync::PriorityQueue;

@@ -3,12 +3,13 @@
 //! # How it counts
 //!
 //! The items lie in a storage that says which one is next. Two sets of permits count: `items`, those that may be got, and
-//! `room`, the places that may be filled. Whoever gets takes one of the items first and gives one of the room back afterwards, and the other way
-//! round for whoever puts. So all that waits, waits for permits, and what `permits.rs` promises holds here: nobody is overtaken, and a
-//! grant to one who is dropped goes to the next. A place or an item that was granted stays where it is until the one who
-//! has it runs; which item that will be is known only then.
+//! `room`, the places that may be filled. Whoever gets takes one of the items first and gives one of the room back afterwards,
+//! and the other way round for whoever puts. So all that waits, waits for permits, and what `permits.rs` promises holds here:
+//! nobody is overtaken, and a grant to one who is dropped goes to the next. A place or an item that was granted stays where it
+//! is until the one who has it runs; which item that will be is known only then.
 //!
-//! An unbounded queue has `u32::MAX` places. A shut down queue has neither kind of permit, and its storage alone says what can be got.
+//! An unbounded queue has `u32::MAX` places. A shut down queue has neither kind of permit, and its storage alone says what can
+//! be got.
 
 mod futures;
 mod order;
@@ -28,15 +29,16 @@ use crate::{GetNowaitError, PutNowaitError};
 
 /// A queue of items between tasks, first in, first out. asyncio's `Queue`.
 ///
-/// [`put`](Queue::put) waits while the queue is full, [`get`](Queue::get) while it is empty, each in the order in which the tasks came. The first
-/// uasyncio's queue looked every 100 ms; this one wakes the next one in line. [`PriorityQueue`](crate::PriorityQueue) and
-/// [`LifoQueue`](crate::LifoQueue) are the same with another order of the items.
+/// [`put`](Queue::put) waits while the queue is full, [`get`](Queue::get) while it is empty, each in the order in which the
+/// tasks came. The first uasyncio's queue looked every 100 ms; this one wakes the next one in line.
+/// [`PriorityQueue`](crate::PriorityQueue) and [`LifoQueue`](crate::LifoQueue) are the same with another order of the items.
 ///
-/// An item for which somebody waits is promised to him: it is counted by [`qsize`](Queue::qsize) until he runs and takes it, but
-/// [`get_nowait`](Queue::get_nowait) does not give it to another; likewise the room that a get makes. asyncio lets whoever comes first have it.
+/// An item for which somebody waits is promised to him: it is counted by [`qsize`](Queue::qsize) until he runs and takes it,
+/// but [`get_nowait`](Queue::get_nowait) does not give it to another; likewise the room that a get makes. asyncio lets whoever
+/// comes first have it.
 ///
-/// The memory for the items grows with the greatest number that there have been at a time, and stays; a queue whose length goes up and down allocates nothing.
-/// A bounded queue does not take the memory for its bound beforehand.
+/// The memory for the items grows with the greatest number that there have been at a time, and stays; a queue whose length goes
+/// up and down allocates nothing. A bounded queue does not take the memory for its bound beforehand.
 ///
 /// ```
 /// use uasyncio_core::{create_task, run};
@@ -142,8 +144,8 @@ impl<T, O> Queue<T, O> {
 
     /// Waits until all items that were put have been got and [done](Queue::task_done). asyncio's `join`.
     ///
-    /// When nothing is unfinished there is nothing to wait for. Otherwise it ends when the number of unfinished items becomes 0, even if it has
-    /// grown again before the task runs.
+    /// When nothing is unfinished there is nothing to wait for. Otherwise it ends when the number of unfinished items becomes
+    /// 0, even if it has grown again before the task runs.
     ///
     /// # Cancel safety
     ///
@@ -255,8 +257,8 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses no item: it takes one only at the moment at which it gives it. If it had been promised one already, that is promised to the
-    /// next in line.
+    /// Dropping the future loses no item: it takes one only at the moment at which it gives it. If it had been promised one
+    /// already, that is promised to the next in line.
     ///
     /// ```
     /// # use uasyncio_sync::Queue;
@@ -353,8 +355,9 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
 
     /// Ends the queue: nothing can be put any more, and those that wait for room get their items back. asyncio's `shutdown`.
     ///
-    /// What is in it can still be got; when it is empty, all that get or wait for an item are told so. If `immediate`, what is in it is dropped at once and counts as
-    /// [done](Queue::task_done). Promises end with it: what is left belongs to whoever asks first. A second call may be `immediate` where the first was not, and otherwise does nothing.
+    /// What is in it can still be got; when it is empty, all that get or wait for an item are told so. If `immediate`, what is
+    /// in it is dropped at once and counts as [done](Queue::task_done). Promises end with it: what is left belongs to whoever
+    /// asks first. A second call may be `immediate` where the first was not, and otherwise does nothing.
     ///
     /// ```
     /// # use uasyncio_sync::{GetNowaitError, PutNowaitError, Queue};
@@ -383,7 +386,7 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
     }
 
     /// Puts an item into a place that the caller has a permit for.
-    #[inline]
+    #[inline(always)]
     fn insert(&self, item: T) {
         let balance = Balance::before(self, &self.room);
         self.storage.borrow_mut().push(item);
@@ -392,7 +395,7 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
     }
 
     /// Takes the next item, which the caller has a permit for. `None` only after a shutdown.
-    #[inline]
+    #[inline(always)]
     fn remove(&self) -> Option<T> {
         let balance = Balance::before(self, &self.items);
         let item = self.storage.borrow_mut().pop();
@@ -401,7 +404,7 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
         item
     }
 
-    #[inline]
+    #[inline(always)]
     fn has_come(&self) {
         self.unfinished.set(self.unfinished.get() + 1);
         self.items.release(1);

@@ -12,9 +12,10 @@ use crate::place::Place;
 
 /// Lets so many tasks at a time do something. asyncio's `Semaphore`, and with its guards `BoundedSemaphore`.
 ///
-/// [`acquire`](Semaphore::acquire) waits for a [`SemaphorePermit`] and dropping that gives it back, so there are never more permits than
-/// there were: what asyncio has `BoundedSemaphore` for. Only [`release`](Semaphore::release) adds some. Permits go to those who have waited longest,
-/// and nobody overtakes, not even a small demand a large one (asyncio wakes in order too; the drivers for MicroPython in no order). Nothing is allocated.
+/// [`acquire`](Semaphore::acquire) waits for a [`SemaphorePermit`] and dropping that gives it back, so there are never more
+/// permits than there were: what asyncio has `BoundedSemaphore` for. Only [`release`](Semaphore::release) adds some. Permits go
+/// to those who have waited longest, and nobody overtakes, not even a small demand a large one (asyncio wakes in order too; the
+/// drivers for MicroPython in no order). Nothing is allocated.
 ///
 /// ```
 /// use std::cell::Cell;
@@ -81,7 +82,7 @@ impl Semaphore {
         self.acquire_many(1)
     }
 
-    /// Waits for a number of permits, all at once. More than there will ever be are waited for, for ever; none are had at once.
+    /// Waits for a number of permits, all at once. More than there will ever be are waited for, for ever; 0 are had at once.
     ///
     /// # Errors
     ///
@@ -146,7 +147,8 @@ impl Semaphore {
         }
     }
 
-    /// Adds permits, which nobody need have taken. asyncio's `release`, for what was [forgotten](SemaphorePermit::forget) or is new.
+    /// Adds permits, which nobody need have taken. asyncio's `release`, for what was [forgotten](SemaphorePermit::forget) or is
+    /// new.
     ///
     /// There are never more than `u32::MAX` free ones. On a closed semaphore it does nothing.
     ///
@@ -186,7 +188,8 @@ impl Semaphore {
 
     /// Closes the semaphore: there are no permits any more, and all that wait for one get [`SemaphoreClosed`].
     ///
-    /// So do those who had been given theirs and have not run yet. Whoever holds a permit keeps it, and it vanishes when it is dropped. asyncio has no such thing.
+    /// So do those who had been given theirs and have not run yet. Whoever holds a permit keeps it, and it vanishes when it is
+    /// dropped. asyncio has no such thing.
     ///
     /// ```
     /// # use uasyncio_sync::Semaphore;
@@ -289,7 +292,7 @@ pin_project! {
 impl<'s> Future for SemaphoreAcquire<'s> {
     type Output = Result<SemaphorePermit<'s>, SemaphoreClosed>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let (semaphore, permits) = (*this.semaphore, *this.permits);

@@ -50,7 +50,7 @@ impl ThreadSafeFlag {
     /// ```
     /// # use uasyncio_sync::ThreadSafeFlag;
     /// let flag = ThreadSafeFlag::new();
-    /// std::thread::scope(|scope| scope.spawn(|| flag.set()));
+    /// std::thread::scope(|scope| scope.spawn(|| flag.set()).join()).unwrap();
     /// assert!(flag.is_set());
     /// ```
     pub fn set(&self) {

@@ -164,6 +164,24 @@ fn several_waiters() {
     });
 }
 
+/// Who comes after the expiry on a late loop, before it has looked at its timers, is behind those who waited for it.
+#[test]
+fn a_late_comer_does_not_overtake() {
+    at_both_starts(|event_loop, trace| {
+        run(event_loop, async {
+            let delay = Rc::new(Delay::new());
+            delay.trigger_ms(10);
+            let first = waiter(&delay, trace, "first");
+            yield_now().await;
+            event_loop.platform().advance(20);
+            delay.wait().await;
+            trace.log("late");
+            first.await.unwrap();
+        });
+        trace.expect(&["20 first", "20 late"]);
+    });
+}
+
 /// The timer fires first, at the very tick and on a late loop; what comes then is another round.
 #[test]
 fn a_trigger_at_the_tick_of_the_expiry() {

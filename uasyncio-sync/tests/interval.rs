@@ -11,7 +11,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use common::{CountingWaker, Trace, at_both_starts, poll_once};
-use uasyncio_core::{EventLoop, VirtualTime, sleep, sleep_ms, spawn, yield_now};
+use uasyncio_core::{EventLoop, Platform, Ticks, VirtualTime, sleep, sleep_ms, spawn, yield_now};
 use uasyncio_sync::{Interval, IntervalTick, MissedTickBehavior, interval, interval_at, interval_ms, wait_for, wait_for_ms};
 
 const DAY: u64 = 24 * 60 * 60 * 1_000;
@@ -70,6 +70,45 @@ fn missed_ticks() {
             trace.expect(expected);
         }
     });
+}
+
+/// A clock of which a part of each millisecond has always gone by, as those of real platforms.
+struct RoundedClock(Cell<u32>);
+
+impl Platform for RoundedClock {
+    fn now(&self) -> Ticks {
+        Ticks::from_millis(self.0.get())
+    }
+
+    fn now_rounded_up(&self) -> Ticks {
+        self.now().wrapping_add(1)
+    }
+
+    fn wait(&self, timeout: Option<u32>) {
+        self.0.set(self.0.get() + timeout.unwrap_or(0));
+    }
+
+    fn notifier(&self) -> Waker {
+        Waker::noop().clone()
+    }
+}
+
+/// The first period is not too short, and ticks that are in time do not move the others, whatever becomes of late ones.
+#[test]
+fn on_a_clock_that_rounds() {
+    for behavior in [MissedTickBehavior::Burst, MissedTickBehavior::Skip, MissedTickBehavior::Delay] {
+        let event_loop = EventLoop::with_platform(RoundedClock(Cell::new(0)));
+        event_loop
+            .run_until_complete(async {
+                let mut interval = interval_ms(10);
+                interval.set_missed_tick_behavior(behavior);
+                for time in [0, 11, 21, 31, 41] {
+                    interval.tick().await;
+                    assert_eq!(event_loop.time().as_millis(), time, "{behavior:?}");
+                }
+            })
+            .unwrap();
+    }
 }
 
 /// T-29: the ticks of ten years are due to the millisecond, across many wraps of the clock, though each is looked at late.

@@ -1,8 +1,8 @@
 //! T-26: nothing here may be shared with another thread, or sent to one while it waits.
 
 use uasyncio_sync::{
-    Barrier, BarrierWait, Condition, ConditionWait, Event, EventWait, Fifo, LifoQueue, Lock, LockAcquire, LockGuard, PriorityQueue,
-    Queue, QueueGet, QueueJoin, QueuePut, QueueStream, Semaphore, SemaphoreAcquire, SemaphorePermit,
+    Barrier, BarrierWait, Condition, ConditionWait, Event, EventWait, Fifo, LifoQueue, Lock, LockAcquire, LockGuard,
+    PriorityQueue, Queue, QueueGet, QueueJoin, QueuePut, QueueStream, Semaphore, SemaphoreAcquire, SemaphorePermit,
 };
 
 /// Whether a type is `Send`, and whether it is `Sync`: an inherent constant, which only those types have, hides the trait's.

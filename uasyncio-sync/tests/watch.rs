@@ -142,29 +142,30 @@ fn cancel_loses_no_change() {
 /// T-20, T-21: wakers that set the value again, or panic, while all are told.
 #[test]
 fn wakers_that_interfere() {
-    let watch: &'static Watch<u32> = Box::leak(Box::new(Watch::new(0)));
-    thread_local!(static WATCH: std::cell::Cell<Option<&'static Watch<u32>>> = const { std::cell::Cell::new(None) });
-    WATCH.set(Some(watch));
+    thread_local!(static WATCH: Watch<u32> = const { Watch::new(0) });
     let again = CallingWaker::waker(|| {
-        let watch = WATCH.get().unwrap();
-        if watch.get() < 10 {
-            watch.set(10);
-        }
+        WATCH.with(|watch| {
+            if watch.get() < 10 {
+                watch.set(10);
+            }
+        });
     });
     let panics = CallingWaker::waker(|| panic!("a waker"));
     let (counting, waker) = CountingWaker::new();
-    let [mut first, mut second, mut third] = [(); 3].map(|()| watch.receiver());
-    let mut first = Box::pin(first.changed());
-    let mut second = Box::pin(second.changed());
-    let mut third = Box::pin(third.changed());
-    assert!(poll_once(&mut first, &again).is_pending());
-    assert!(poll_once(&mut second, &panics).is_pending());
-    assert!(poll_once(&mut third, &waker).is_pending());
-    assert!(catch_unwind(AssertUnwindSafe(|| watch.set(1))).is_err());
-    assert_eq!((watch.get(), counting.wakes()), (10, 1));
-    assert!(poll_once(&mut first, &waker).is_ready());
-    assert!(poll_once(&mut second, &waker).is_ready());
-    assert!(poll_once(&mut third, &waker).is_ready());
+    WATCH.with(|watch| {
+        let [mut first, mut second, mut third] = [(); 3].map(|()| watch.receiver());
+        let mut first = Box::pin(first.changed());
+        let mut second = Box::pin(second.changed());
+        let mut third = Box::pin(third.changed());
+        assert!(poll_once(&mut first, &again).is_pending());
+        assert!(poll_once(&mut second, &panics).is_pending());
+        assert!(poll_once(&mut third, &waker).is_pending());
+        assert!(catch_unwind(AssertUnwindSafe(|| watch.set(1))).is_err());
+        assert_eq!((watch.get(), counting.wakes()), (10, 1));
+        assert!(poll_once(&mut first, &waker).is_ready());
+        assert!(poll_once(&mut second, &waker).is_ready());
+        assert!(poll_once(&mut third, &waker).is_ready());
+    });
 }
 
 /// A look at the value keeps it as it is: changing it then is a mistake that is told. Nothing is broken by that.

@@ -42,7 +42,7 @@ impl<'q, T, O> QueuePut<'q, T, O> {
 impl<T, O: QueueOrder<T>> Future for QueuePut<'_, T, O> {
     type Output = Result<(), QueueShutDown<T>>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), QueueShutDown<T>>> {
         let this = self.project();
         if this.item.is_none() {
@@ -96,7 +96,7 @@ impl<'q, T, O> QueueGet<'q, T, O> {
 impl<T, O: QueueOrder<T>> Future for QueueGet<'_, T, O> {
     type Output = Result<T, QueueShutDown>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, QueueShutDown>> {
         let this = self.project();
         // Granted or shut down, what there is to get is what lies in the queue.

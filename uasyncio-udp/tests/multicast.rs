@@ -1,0 +1,88 @@
+//! Groups: who is in one hears what is sent to it.
+
+mod support;
+
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use support::{has_ipv6, run, skipped};
+use uasyncio_udp::{Family, UdpSocket, socket};
+
+/// A group that no other test is in: Linux gives a socket what any socket of the machine has joined the group for.
+fn group(test: u8) -> Ipv4Addr {
+    let [high, low] = (std::process::id() as u16).to_be_bytes();
+    Ipv4Addr::new(239, 192 + test, high, low)
+}
+
+/// A member of a group at a port, which others may be at too.
+fn member(group: Ipv4Addr, port: u16) -> UdpSocket {
+    let member = socket(Family::V4).unwrap();
+    member.set_reuse_address(true).unwrap();
+    member.bind_to((Ipv4Addr::UNSPECIFIED, port)).unwrap();
+    member.join_multicast_v4(group, Ipv4Addr::LOCALHOST).unwrap();
+    member
+}
+
+#[test]
+fn every_member_of_a_group_hears_what_is_sent_to_it_until_it_leaves() {
+    run(async {
+        let group = group(1);
+        let first = member(group, 0);
+        let port = first.local_addr().unwrap().port();
+        let second = member(group, port);
+        let sender = socket(Family::V4).unwrap();
+        sender.set_multicast_interface_v4(Ipv4Addr::LOCALHOST).unwrap();
+        let mut buffer = [0; 16];
+
+        sender.send_to(b"to both", (group, port)).await.unwrap();
+        assert_eq!(first.recv(&mut buffer).await.unwrap().len, 7);
+        assert_eq!(second.recv(&mut buffer).await.unwrap().len, 7);
+
+        first.leave_multicast_v4(group, Ipv4Addr::LOCALHOST).unwrap();
+        second.leave_multicast_v4(group, Ipv4Addr::LOCALHOST).unwrap();
+        assert!(second.leave_multicast_v4(group, Ipv4Addr::LOCALHOST).is_err());
+        sender.send_to(b"to nobody", (group, port)).await.unwrap();
+        assert_eq!(first.try_recv(&mut buffer).unwrap_err().kind(), ErrorKind::WouldBlock);
+        assert_eq!(second.try_recv(&mut buffer).unwrap_err().kind(), ErrorKind::WouldBlock);
+    });
+}
+
+#[test]
+fn a_sender_may_keep_its_datagrams_from_its_own_machine() {
+    run(async {
+        let group = group(2);
+        let member = member(group, 0);
+        let port = member.local_addr().unwrap().port();
+        let sender = socket(Family::V4).unwrap();
+        sender.set_multicast_interface_v4(Ipv4Addr::LOCALHOST).unwrap();
+        sender.set_multicast_ttl(0).unwrap();
+        sender.send_to(b"heard", (group, port)).await.unwrap();
+        assert_eq!(member.recv(&mut [0; 16]).await.unwrap().len, 5);
+    });
+}
+
+#[test]
+fn groups_of_ipv6_are_joined_by_the_number_of_an_interface() {
+    if !has_ipv6("groups of IPv6") {
+        return;
+    }
+    run(async {
+        let group = Ipv6Addr::new(0xff01, 0, 0, 0, 0, 0, 0x71, 3);
+        let member = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).unwrap();
+        let port = member.local_addr().unwrap().port();
+        member.join_multicast_v6(group, 1).unwrap();
+        let sender = socket(Family::V6).unwrap();
+        sender.set_multicast_interface_v6(1).unwrap();
+        match sender.send_to(b"hello", (group, port)).await {
+            Err(error) if error.kind() == ErrorKind::NetworkUnreachable => {
+                skipped("sending to a group of IPv6", "no route to groups on loopback");
+            }
+            sent => {
+                sent.unwrap();
+                assert_eq!(member.recv(&mut [0; 16]).await.unwrap().len, 5);
+            }
+        }
+        member.leave_multicast_v6(group, 1).unwrap();
+        assert!(member.leave_multicast_v6(group, 1).is_err());
+    });
+}

@@ -1,0 +1,96 @@
+//! What the tests share: a loop with a watchdog, sockets on loopback, a waker that does nothing.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::future::{Future, poll_fn};
+use std::io::{self, Write};
+use std::net::{Ipv6Addr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use uasyncio_core::{sleep_ms, yield_now};
+use uasyncio_io::{Reactor, Stats};
+use uasyncio_udp::UdpSocket;
+
+/// Which poller these tests run on, and with it which sockets.
+pub(crate) const EPOLL: bool =
+    cfg!(all(target_os = "linux", not(any(uasyncio_poller = "portable", uasyncio_poller = "oneshot"))));
+pub(crate) const ONE_SHOT: bool = cfg!(uasyncio_poller = "oneshot");
+
+/// Whether datagrams come many at once, and with their local address.
+pub(crate) fn batches() -> bool {
+    EPOLL && cfg!(feature = "batch")
+}
+
+/// Runs a test on a loop of its own. A test that hangs fails after a while.
+pub(crate) fn run<F: Future>(future: F) -> F::Output {
+    uasyncio_io::run(async {
+        let mut future = pin!(future);
+        let mut watchdog = pin!(sleep_ms(30_000));
+        poll_fn(|cx| {
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(output);
+            }
+            assert!(watchdog.as_mut().poll(cx).is_pending(), "the test hangs");
+            Poll::Pending
+        })
+        .await
+    })
+}
+
+pub(crate) fn stats() -> Stats {
+    Reactor::current().unwrap().stats()
+}
+
+/// Lets the other tasks run until this many wakers are parked.
+pub(crate) async fn until_parked(wakers: usize) {
+    while stats().parked != wakers {
+        yield_now().await;
+    }
+}
+
+/// Lets the other tasks run until the condition holds.
+pub(crate) async fn until(mut condition: impl FnMut() -> bool) {
+    while !condition() {
+        yield_now().await;
+    }
+}
+
+/// A socket on loopback, and its address.
+pub(crate) fn bound() -> (UdpSocket, SocketAddr) {
+    let socket = UdpSocket::bind(([127, 0, 0, 1], 0)).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
+/// Two sockets that are connected to each other.
+pub(crate) fn pair() -> (UdpSocket, UdpSocket) {
+    let ((first, first_address), (second, second_address)) = (bound(), bound());
+    first.connect(second_address).unwrap();
+    second.connect(first_address).unwrap();
+    (first, second)
+}
+
+/// An address of loopback that nobody listens at.
+pub(crate) fn nobody() -> SocketAddr {
+    bound().1
+}
+
+/// Polls a future once, with a waker that does nothing.
+pub(crate) fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+pub(crate) fn skipped(what: &str, why: &str) {
+    // Past the test harness, which hides what a passing test prints.
+    let _ = writeln!(io::stdout().lock(), "\nSKIPPED: {what} ({why})");
+}
+
+/// Whether this machine has IPv6; else says that the test is left out.
+pub(crate) fn has_ipv6(what: &str) -> bool {
+    let has = std::net::UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+    if !has {
+        skipped(what, "this machine has no IPv6");
+    }
+    has
+}
