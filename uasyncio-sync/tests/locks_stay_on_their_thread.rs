@@ -1,5 +1,7 @@
 //! T-26: nothing here may be shared with another thread, or sent to one while it waits.
 
+#![cfg(feature = "alloc")]
+
 use uasyncio_sync::{
     Barrier, BarrierWait, Condition, ConditionWait, Event, EventWait, Fifo, LifoQueue, Lock, LockAcquire, LockGuard,
     PriorityQueue, Queue, QueueGet, QueueJoin, QueuePut, QueueStream, Semaphore, SemaphoreAcquire, SemaphorePermit,

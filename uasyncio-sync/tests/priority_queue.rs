@@ -1,5 +1,7 @@
 //! `PriorityQueue` and `LifoQueue`: the other orders.
 
+#![cfg(feature = "alloc")]
+
 mod common;
 
 use std::cell::Cell;

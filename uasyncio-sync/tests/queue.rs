@@ -1,5 +1,7 @@
 //! `Queue`: items and waiters in order, bounds, ends. Trap 53, spec 2.10, T-18, T-19.
 
+#![cfg(feature = "alloc")]
+
 #[path = "common/counting.rs"]
 mod counting;
 

@@ -1,5 +1,7 @@
 //! `Queue::shutdown` as in Python 3.13, and what panics and re-entrant wakers do to a queue: T-20, T-21.
 
+#![cfg(feature = "alloc")]
+
 mod common;
 
 use std::cell::{Cell, RefCell};
