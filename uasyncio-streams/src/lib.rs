@@ -40,7 +40,8 @@
 //! | `awrite`, `awriteiter`, `awritestr`, `aclose`, `write_eof` | the same, and [`awritev`](StreamWriter::awritev) |
 //! | `write`, `drain`, `transport.abort()`, `loop.sendfile` | the same; `write` has a bounded buffer ([`WriteError`]) |
 //! | `get_extra_info("peername")`, `("sockname")`, `("socket")` | [`peer_addr`](TcpTransport::peer_addr), [`local_addr`](TcpTransport::local_addr), [`try_clone_std`](TcpTransport::try_clone_std) |
-//! | `open_connection`, `start_server`, `Server` | the same, and [`ServerOptions`] |
+//! | `open_connection`, `start_server`, `Server` | the same, and [`ConnectOptions`], [`ServerOptions`] |
+//! | `loop.getaddrinfo` | [`Resolver`] |
 //!
 //! # Features
 //!
@@ -75,7 +76,8 @@ pub use lines::Lines;
 #[cfg(feature = "net")]
 #[cfg_attr(docsrs, doc(cfg(feature = "net")))]
 pub use net::{
-    HandlerOutput, SendFile, Server, ServerOptions, TcpReader, TcpTransport, TcpWriter, open_connection, start_server,
+    ConnectError, ConnectOptions, HandlerOutput, Resolver, Resolving, SendFile, Server, ServerOptions, SystemResolver, TcpReader,
+    TcpTransport, TcpWriter, open_connection, start_server,
 };
 pub use parts::{Parts, UnsplitError, split, unsplit};
 pub use reader::{DEFAULT_LIMIT, StreamReader};

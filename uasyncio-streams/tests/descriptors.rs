@@ -62,7 +62,7 @@ fn t_38_a_connection_that_fails_or_is_cancelled_leaks_no_descriptor() {
     uasyncio_io::run(async {
         one_look_up_at_a_time();
         // Once, so that whatever is opened once is open: the threads of look-ups, for one.
-        let _ = open_connection("localhost", port).await;
+        let _ = open_connection("a name with spaces", port).await;
         let before = descriptors();
         for _ in 0..10 {
             let error = open_connection("127.0.0.1", port).await.unwrap_err();
@@ -73,6 +73,8 @@ fn t_38_a_connection_that_fails_or_is_cancelled_leaks_no_descriptor() {
             assert!(cancel_after(polls, open_connection("127.0.0.1", busy.port())).await.is_none());
             assert_eq!(descriptors(), before);
             cancel_after(polls, open_connection("localhost", port)).await;
+            assert_eq!(descriptors(), before);
+            cancel_after(polls, open_connection("a name with spaces", port)).await;
             look_ups_are_over().await;
             assert_eq!(descriptors(), before);
         }

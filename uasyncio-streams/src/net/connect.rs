@@ -1,12 +1,17 @@
 //! `open_connection`.
 
+use std::error::Error;
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 
 use uasyncio_core::trace;
-use uasyncio_io::{AsyncFd, Interest, ThreadError, to_thread};
+use uasyncio_io::{AsyncFd, Interest};
 
+use super::happy_eyeballs::{interleave, race};
+use super::options::ConnectOptions;
+use super::resolver::resolve;
 use super::sys;
 use super::tcp::{TcpReader, TcpTransport, TcpWriter};
 use crate::split;
@@ -14,8 +19,9 @@ use crate::split;
 /// Connects to a port of a host and gives the two halves of the stream. asyncio's `open_connection`.
 ///
 /// `host` is an address, such as `127.0.0.1` or `::1`, or a name. A name is looked up on another thread, by
-/// `uasyncio_io::to_thread`; an address never starts one. The addresses of a name are tried in turn until one is
-/// connected. `TCP_NODELAY` is set.
+/// [`SystemResolver`](crate::SystemResolver); an address, or `localhost`, never starts one. The addresses of a name are tried
+/// by RFC 8305, *Happy Eyeballs*: the families alternating, a new attempt every 250 ms and after each failure, until one is
+/// connected; the others are closed. `TCP_NODELAY` is set. [`ConnectOptions`] has what can be chosen.
 ///
 /// ```
 /// use uasyncio_streams::{TcpReader, TcpWriter, open_connection, start_server};
@@ -32,43 +38,34 @@ use crate::split;
 /// ```
 ///
 /// # Errors
-/// What the look-up or the connection says, for example [`ConnectionRefused`](io::ErrorKind::ConnectionRefused): unlike the
-/// originals, a connection that failed is an error here and not on first use. When several addresses failed, the
-/// error names each. `Unsupported` when no loop with a reactor is running; `uasyncio_io::run` starts one.
+/// What the look-up says, or a [`ConnectError`] as the inner error, which names each address that was tried. Its kind, for
+/// example [`ConnectionRefused`](io::ErrorKind::ConnectionRefused), is that of the first that failed. Unlike in the originals, a
+/// connection that failed is an error here and not on first use. `Unsupported` when no loop with a reactor is running;
+/// `uasyncio_io::run` starts one.
 ///
 /// # Cancel safety
-/// When the future is dropped, the socket is closed. A look-up that has begun ends on its thread, unseen.
+/// When the future is dropped, its sockets are closed, so a timeout around it bounds the whole: the look-up and all attempts.
+/// A look-up that has begun ends on its thread, unseen.
 pub async fn open_connection(host: &str, port: u16) -> io::Result<(TcpReader, TcpWriter)> {
-    let mut failures = Vec::new();
-    for address in resolve(host, port).await? {
-        match connect(address).await {
-            Ok(socket) => return Ok(split(TcpTransport::new(socket, address))),
-            Err(error) => failures.push((address, error)),
+    open(&ConnectOptions::default(), host, port).await
+}
+
+pub(crate) async fn open(options: &ConnectOptions, host: &str, port: u16) -> io::Result<(TcpReader, TcpWriter)> {
+    let addresses = interleave(resolve(&*options.resolver, host, port).await?);
+    match race(addresses, options.stagger, |&address| connect(address, options)).await {
+        Ok((socket, peer)) => Ok(split(TcpTransport::new(socket, peer))),
+        Err(failures) => {
+            let kind = failures.first().map_or(io::ErrorKind::NotFound, |(_, error)| error.kind());
+            Err(io::Error::new(kind, ConnectError { host: host.to_owned(), port, failures }))
         }
     }
-    Err(one_error(failures))
 }
 
-/// The addresses of `host`, at least one.
-pub(crate) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(address, port)]);
+async fn connect(address: SocketAddr, options: &ConnectOptions) -> io::Result<(AsyncFd<TcpStream>, SocketAddr)> {
+    if options.local_addr.is_some_and(|local| local.is_ipv4() != address.is_ipv4()) {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not of the family of the local address"));
     }
-    let name = host.to_owned();
-    let found = to_thread(move || (name.as_str(), port).to_socket_addrs().map(Vec::from_iter)).await;
-    let addresses = found.map_err(|error| match error {
-        ThreadError::Refused(error) => error,
-        panicked => io::Error::other(panicked.to_string()),
-    })?;
-    let addresses = addresses.map_err(|error| io::Error::new(error.kind(), format!("cannot look up {host:?}: {error}")))?;
-    if addresses.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::NotFound, format!("{host:?} has no address")));
-    }
-    Ok(addresses)
-}
-
-async fn connect(address: SocketAddr) -> io::Result<AsyncFd<TcpStream>> {
-    let socket = AsyncFd::new(sys::connect(&address)?)?;
+    let socket = AsyncFd::new(sys::connect(&address, options)?)?;
     loop {
         // The operation that may have to wait is the connecting; this is how it is said to the reactor.
         let attempt = socket.try_io(Interest::Write, |stream| match stream.take_error()? {
@@ -93,21 +90,56 @@ async fn connect(address: SocketAddr) -> io::Result<AsyncFd<TcpStream>> {
             Err(error) => return Err(error),
         }
     }
-    let stream = socket.get_ref();
-    if stream.local_addr()? == address {
+    if socket.get_ref().local_addr()? == address {
         // To a local port in the range of ephemeral ports, where nobody listens, TCP may connect a socket to itself.
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
-    stream.set_nodelay(true)?;
-    Ok(socket)
+    Ok((socket, address))
 }
 
-/// The error of one address as it is; of several, one that names them all and has the kind of the first.
-pub(crate) fn one_error(mut failures: Vec<(SocketAddr, io::Error)>) -> io::Error {
-    if failures.len() == 1 {
-        return failures.remove(0).1;
+/// Why no connection was made: what each address that was tried has answered. The inner error of the [`io::Error`] that
+/// [`open_connection`] gives.
+///
+/// ```
+/// use uasyncio_streams::{ConnectError, open_connection};
+///
+/// # uasyncio_io::run(async {
+/// # let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+/// let error = open_connection("127.0.0.1", port).await.unwrap_err(); // nobody listens there
+/// let error = error.get_ref().and_then(|inner| inner.downcast_ref::<ConnectError>()).unwrap();
+/// let (address, refused) = &error.failures()[0];
+/// assert_eq!(address.port(), port);
+/// assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+/// # });
+/// ```
+#[derive(Debug)]
+pub struct ConnectError {
+    host: String,
+    port: u16,
+    failures: Vec<(SocketAddr, io::Error)>,
+}
+
+impl ConnectError {
+    /// The addresses that were tried and why each failed, in the order in which they failed.
+    pub fn failures(&self) -> &[(SocketAddr, io::Error)] {
+        &self.failures
     }
-    let kind = failures.first().map_or(io::ErrorKind::NotFound, |(_, error)| error.kind());
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot connect to {:?} port {}: {}", self.host, self.port, list_failures(&self.failures))
+    }
+}
+
+impl Error for ConnectError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.failures.first().map(|(_, error)| error as _)
+    }
+}
+
+/// Names each address and its error.
+pub(crate) fn list_failures(failures: &[(SocketAddr, io::Error)]) -> String {
     let texts: Vec<String> = failures.iter().map(|(address, error)| format!("{address}: {error}")).collect();
-    io::Error::new(kind, texts.join("; "))
+    texts.join("; ")
 }

@@ -13,7 +13,8 @@ use uasyncio_core::{Exception, ExceptionContext, Panic, Task, create_task, get_e
 use uasyncio_io::{AsyncFd, Interest};
 
 use super::accept::{Listener, accept_loop};
-use super::connect::{one_error, resolve};
+use super::connect::list_failures;
+use super::resolver::{SystemResolver, resolve};
 use super::sys;
 use super::tcp::{TcpReader, TcpTransport, TcpWriter};
 use crate::split;
@@ -134,7 +135,7 @@ impl ServerOptions {
         H: Fn(TcpReader, TcpWriter) -> F + 'static,
         F: Future<Output: HandlerOutput> + 'static,
     {
-        let listeners = self.listen(resolve(host, port).await?)?;
+        let listeners = self.listen(resolve(&SystemResolver, host, port).await?)?;
         let addresses: io::Result<Vec<_>> = listeners.iter().map(TcpListener::local_addr).collect();
         let listeners: io::Result<Vec<_>> = listeners.into_iter().map(TcpAcceptor::new).collect();
         let state = Rc::new(State {
@@ -171,16 +172,19 @@ impl ServerOptions {
             match sys::listen(&address, self) {
                 Ok(listener) => listeners.push(listener),
                 Err(error) => {
-                    let fatal = error.kind() == io::ErrorKind::AddrInUse;
-                    let error = io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
-                    if fatal {
-                        return Err(error);
+                    if error.kind() == io::ErrorKind::AddrInUse {
+                        return Err(io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")));
                     }
                     failures.push((address, error));
                 }
             }
         }
-        if listeners.is_empty() { Err(one_error(failures)) } else { Ok(listeners) }
+        match failures.first() {
+            Some((_, first)) if listeners.is_empty() => {
+                Err(io::Error::new(first.kind(), format!("cannot listen on {}", list_failures(&failures))))
+            }
+            _ => Ok(listeners),
+        }
     }
 }
 

@@ -8,13 +8,14 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
+use rustix::fd::AsFd;
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendFlags, SocketFlags, SocketType, acceptfrom_with, bind, connect as connect_to,
     listen as listen_on, send, sendmsg, socket_with, sockopt,
 };
 
-use crate::net::ServerOptions;
+use crate::net::{ConnectOptions, ServerOptions};
 
 /// Errors of one connection that `accept` may report, beyond those that `io::ErrorKind` names; see accept(2).
 pub(crate) const OF_ONE_CONNECTION: &[i32] =
@@ -46,8 +47,19 @@ pub(crate) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAdd
     Ok((socket.into(), address))
 }
 
-pub(crate) fn connect(address: &SocketAddr) -> io::Result<TcpStream> {
+/// Begins a connection; an error may come at once or later.
+pub(crate) fn connect(address: &SocketAddr, options: &ConnectOptions) -> io::Result<TcpStream> {
     let socket = socket_for(address)?;
+    if options.nodelay {
+        sockopt::set_tcp_nodelay(&socket, true)?;
+    }
+    if let Some(silence) = options.keep_alive {
+        sockopt::set_socket_keepalive(&socket, true)?;
+        sockopt::set_tcp_keepidle(&socket, silence)?;
+    }
+    if let Some(local) = &options.local_addr {
+        bind(&socket, local)?;
+    }
     match connect_to(&socket, address) {
         Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Ok(socket.into()),
         Err(error) => Err(error.into()),
@@ -55,12 +67,12 @@ pub(crate) fn connect(address: &SocketAddr) -> io::Result<TcpStream> {
 }
 
 #[inline]
-pub(crate) fn read(stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn read(stream: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(rustix::io::read(stream, buffer)?)
 }
 
 #[inline]
-pub(crate) fn write(stream: &TcpStream, data: &[u8]) -> io::Result<usize> {
+pub(crate) fn write(stream: impl AsFd, data: &[u8]) -> io::Result<usize> {
     Ok(send(stream, data, SendFlags::NOSIGNAL)?)
 }
 
@@ -78,7 +90,7 @@ pub(crate) fn send_file(stream: &TcpStream, file: &File, mut offset: u64, count:
 }
 
 #[inline]
-pub(crate) fn write_vectored(stream: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+pub(crate) fn write_vectored(stream: impl AsFd, slices: &[IoSlice<'_>]) -> io::Result<usize> {
     // The kernel takes no more than this many, and refuses the whole call otherwise.
     const MOST: usize = 1024;
     let slices = &slices[..slices.len().min(MOST)];

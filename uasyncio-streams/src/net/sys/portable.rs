@@ -6,9 +6,9 @@ use std::fs::File;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
-use crate::net::ServerOptions;
+use crate::net::{ConnectOptions, ServerOptions};
 
 fn socket_for(address: &SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(*address), Type::STREAM, None)?;
@@ -37,8 +37,18 @@ pub(crate) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAdd
     Ok((stream, address))
 }
 
-pub(crate) fn connect(address: &SocketAddr) -> io::Result<TcpStream> {
+/// Begins a connection; an error may come at once or later.
+pub(crate) fn connect(address: &SocketAddr, options: &ConnectOptions) -> io::Result<TcpStream> {
     let socket = socket_for(address)?;
+    if options.nodelay {
+        socket.set_tcp_nodelay(true)?;
+    }
+    if let Some(silence) = options.keep_alive {
+        socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(silence))?;
+    }
+    if let Some(local) = options.local_addr {
+        socket.bind(&local.into())?;
+    }
     match socket.connect(&(*address).into()) {
         Ok(()) => Ok(socket.into()),
         Err(error) if in_progress(&error) => Ok(socket.into()),
@@ -68,12 +78,12 @@ pub(crate) const NO_SOCKET: &[i32] = &[libc::EBADF, libc::ENOTSOCK];
 pub(crate) const NO_SOCKET: &[i32] = &[10009, 10038];
 
 #[inline]
-pub(crate) fn read(mut stream: &TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn read(mut stream: impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     stream.read(buffer)
 }
 
 #[inline]
-pub(crate) fn write(mut stream: &TcpStream, data: &[u8]) -> io::Result<usize> {
+pub(crate) fn write(mut stream: impl Write, data: &[u8]) -> io::Result<usize> {
     stream.write(data)
 }
 
@@ -88,6 +98,6 @@ pub(crate) fn send_file(_: &TcpStream, _: &File, _: u64, _: usize) -> io::Result
 }
 
 #[inline]
-pub(crate) fn write_vectored(mut stream: &TcpStream, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+pub(crate) fn write_vectored(mut stream: impl Write, slices: &[IoSlice<'_>]) -> io::Result<usize> {
     stream.write_vectored(slices)
 }
