@@ -148,6 +148,7 @@ fn nothing_is_allocated() {
 
 /// Trap 54: "busy loop danger".
 #[test]
+#[cfg(feature = "alloc")] // which the budget needs
 fn a_loop_that_waits_for_an_event_that_is_set_gives_way() {
     at_both_starts(|event_loop, trace| {
         let done = event_loop.run_until_complete(async {

@@ -4,7 +4,7 @@ mod common;
 #[path = "common/counting.rs"]
 mod counting;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -266,10 +266,11 @@ fn a_future_takes_at_most_72_bytes() {
 
 /// Trap 15: a lock that is always free starves nobody.
 #[test]
+#[cfg(feature = "alloc")] // which the budget needs
 fn a_task_that_only_locks_gives_way_after_128_times() {
     at_both_starts(|event_loop, trace| {
         let done = event_loop.run_until_complete(async {
-            let count = Rc::new(Cell::new(0));
+            let count = Rc::new(std::cell::Cell::new(0));
             let (trace, counted) = (trace.clone(), count.clone());
             let other = create_task(async move { trace.log(counted.get()) });
             let lock = Lock::new(());

@@ -177,6 +177,7 @@ fn items_are_dropped_once() {
 
 /// T-24: a queue that is never empty does not keep the others waiting.
 #[test]
+#[cfg(feature = "alloc")] // which the budget needs
 fn an_endless_loop_gives_way() {
     run(async {
         let queue = RingbufQueue::<u32, 4>::new();

@@ -202,6 +202,7 @@ fn on_virtual_time() {
 
 /// T-24: a flag that is always up does not keep the others waiting.
 #[test]
+#[cfg(feature = "alloc")] // which the budget needs
 fn an_endless_loop_gives_way() {
     run(async {
         let flag = ThreadSafeFlag::new();

@@ -230,6 +230,7 @@ fn on_virtual_time() {
 
 /// T-24: neither a queue that is never empty nor one that is never full keeps the others waiting.
 #[test]
+#[cfg(feature = "alloc")] // which the budget needs
 fn an_endless_loop_gives_way() {
     run(async {
         let queue = ThreadSafeQueue::<u32, 4>::new();

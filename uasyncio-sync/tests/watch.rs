@@ -186,6 +186,7 @@ fn borrowed_while_it_is_set() {
 
 /// T-24: a value that changes all the time does not keep the others waiting.
 #[test]
+#[cfg(feature = "alloc")] // which the budget needs
 fn an_endless_loop_gives_way() {
     run(async {
         let watch = Watch::new(0);
