@@ -82,7 +82,8 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
     for poller in OTHER_POLLERS {
         steps.step(&format!("test: {poller} poller"), |tally| {
             let test = Cargo::new("test --no-fail-fast").arguments(WITH_POLLER.split_whitespace());
-            test.rustflags(&poller_flags(poller)).folder(poller_folder(poller)).test(tally)?;
+            let flags = poller_flags(poller);
+            test.rustflags(&flags).variable("RUSTDOCFLAGS", flags).folder(poller_folder(poller)).test(tally)?;
             let tls = Cargo::new("test --no-fail-fast -p uasyncio-streams --features tls --lib --tests --examples");
             tls.rustflags(&poller_flags(poller)).folder(poller_folder(poller)).test(tally)
         });
