@@ -76,8 +76,8 @@ pub use lines::Lines;
 #[cfg(feature = "net")]
 #[cfg_attr(docsrs, doc(cfg(feature = "net")))]
 pub use net::{
-    ConnectError, ConnectOptions, HandlerOutput, Resolver, Resolving, SendFile, Server, ServerOptions, SystemResolver, TcpReader,
-    TcpTransport, TcpWriter, open_connection, start_server,
+    ConnectError, ConnectOptions, HandlerOutput, Resolver, Resolving, SendFile, Server, ServerOptions, Summary, SystemResolver,
+    SystemTransport, TcpReader, TcpTransport, TcpWriter, open_connection, start_server,
 };
 pub use parts::{Parts, UnsplitError, split, unsplit};
 pub use reader::{DEFAULT_LIMIT, StreamReader};

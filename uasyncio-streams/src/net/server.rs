@@ -1,31 +1,36 @@
-//! `start_server`.
+//! `start_server`, and the servers that it starts.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::{self, Display};
 use std::future::{Future, poll_fn};
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use uasyncio_core::{Exception, ExceptionContext, Panic, Task, create_task, get_event_loop, report, spawn, trace};
-use uasyncio_io::{AsyncFd, Interest};
+use uasyncio_core::{Exception, ExceptionContext, Panic, Task, create_task, get_event_loop, report, trace};
+use uasyncio_io::{AsyncFd, Interest, Pollable};
 
 use super::accept::{Listener, accept_loop};
 use super::connect::list_failures;
+use super::connections::{Connections, Summary, Waiting};
+use super::deadlines::Deadlines;
 use super::resolver::{SystemResolver, resolve};
+use super::server_options::ServerOptions;
 use super::sys;
-use super::tcp::{TcpReader, TcpTransport, TcpWriter};
-use crate::split;
+use super::system_transport::{SystemStream, SystemTransport};
+use super::tcp::{TcpReader, TcpWriter, plain_address};
+use crate::{StreamReader, StreamWriter, split};
 
 /// Listens on a port of a host and runs `handler` as a task for each connection. asyncio's `start_server`.
 ///
-/// `host` is an address or a name. `0.0.0.0` means every IPv4 address of this machine, `::` every IPv6 address, and IPv4
-/// too where the system has it so. A name with several addresses is listened on at all of them. With port 0 the system
-/// chooses one; [`Server::local_addr`] tells which.
+/// `host` is an address or a name. `0.0.0.0` means every IPv4 address of this machine, `::` every address of both families
+/// ([`only_v6`](ServerOptions::only_v6) changes that), and the empty text the same, or `0.0.0.0` on a machine without IPv6. A name with several
+/// addresses is listened on at all of them. With port 0 the system chooses one; [`Server::local_addr`] tells which.
 ///
-/// The server runs until [`Server::close`]; dropping the [`Server`] lets it run on. `TCP_NODELAY` is set on each connection.
+/// The server runs until [`Server::close`] or [`Server::shutdown`]; dropping the [`Server`] lets it run on. `TCP_NODELAY` is set on each connection.
 /// Errors of accepting are survived: those of a single connection at once, a lack of descriptors or memory
 /// after pauses of 5 ms to 1 s, during which the kernel keeps the connections in its queue.
 ///
@@ -60,98 +65,185 @@ where
     H: Fn(TcpReader, TcpWriter) -> F + 'static,
     F: Future<Output: HandlerOutput> + 'static,
 {
-    ServerOptions::default().start(handler, host, port).await
+    start(&ServerOptions::default(), handler, host, port).await
+}
+
+pub(super) async fn start<H, F>(options: &ServerOptions, handler: H, host: &str, port: u16) -> io::Result<Server>
+where
+    H: Fn(TcpReader, TcpWriter) -> F + 'static,
+    F: Future<Output: HandlerOutput> + 'static,
+{
+    let listeners = if host.is_empty() {
+        let any_ipv4 = || listen(options, vec![(Ipv4Addr::UNSPECIFIED, port).into()]);
+        match listen(options, vec![(Ipv6Addr::UNSPECIFIED, port).into()]) {
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => any_ipv4()?,
+            result => result?,
+        }
+    } else {
+        listen(options, resolve(&SystemResolver, host, port).await?)?
+    };
+    Server::begin(options, handler, listeners)
+}
+
+/// Listens on each address that can be listened on; fails if there is none, or if one is in use.
+fn listen(options: &ServerOptions, addresses: Vec<SocketAddr>) -> io::Result<Vec<(TcpListener, SocketAddr)>> {
+    let mut listeners: Vec<(TcpListener, SocketAddr)> = Vec::new();
+    let mut failures = Vec::new();
+    // A name with addresses of both families has a socket for each.
+    let only_v6 = options.only_v6.unwrap_or(addresses.iter().any(SocketAddr::is_ipv4));
+    for mut address in addresses {
+        if let (0, Some((_, first))) = (address.port(), listeners.first()) {
+            // All addresses of a name get the same port.
+            address.set_port(first.port());
+        }
+        match sys::listen(&address, only_v6, options) {
+            Ok(listener) => {
+                let address = listener.local_addr()?;
+                listeners.push((listener, address));
+            }
+            Err(error) => {
+                if error.kind() == io::ErrorKind::AddrInUse {
+                    return Err(io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")));
+                }
+                failures.push((address, error));
+            }
+        }
+    }
+    match failures.first() {
+        Some((_, first)) if listeners.is_empty() => {
+            Err(io::Error::new(first.kind(), format!("cannot listen on {}", list_failures(&failures))))
+        }
+        _ => Ok(listeners),
+    }
 }
 
 /// What a handler may give: `()`, or a `Result` whose error can be displayed.
 pub trait HandlerOutput: Sized + 'static {
-    /// Runs the handler's future as a task of the current loop.
+    /// The handler's future with its errors reported to the loop's exception handler.
     #[doc(hidden)]
-    fn run<F: Future<Output = Self> + 'static>(future: F);
+    fn reported<F: Future<Output = Self> + 'static>(future: F) -> impl Future<Output = ()> + 'static;
 }
 
 impl HandlerOutput for () {
-    fn run<F: Future<Output = Self> + 'static>(future: F) {
-        spawn(future);
+    fn reported<F: Future<Output = Self> + 'static>(future: F) -> impl Future<Output = ()> + 'static {
+        future
     }
 }
 
 impl<T: 'static, E: Display + 'static> HandlerOutput for Result<T, E> {
-    fn run<F: Future<Output = Self> + 'static>(future: F) {
-        spawn(report(future));
+    fn reported<F: Future<Output = Self> + 'static>(future: F) -> impl Future<Output = ()> + 'static {
+        report(future)
     }
 }
 
-/// How a server listens; [`start`](ServerOptions::start) starts it.
+/// What differs between the sockets that are listened on.
+pub trait SystemListener: Pollable + Sized + 'static {
+    #[doc(hidden)]
+    type Stream: SystemStream;
+    /// What is listened on; dropped when the server is closed and nobody has a handle of it.
+    #[doc(hidden)]
+    type Address: fmt::Debug;
+
+    #[doc(hidden)]
+    fn accept(&self) -> io::Result<(Self::Stream, <Self::Stream as SystemStream>::Peer)>;
+
+    #[doc(hidden)]
+    fn try_clone(&self) -> io::Result<Self>;
+
+    /// The host that a connection is counted for.
+    #[doc(hidden)]
+    fn host_of(_: &<Self::Stream as SystemStream>::Peer) -> Option<IpAddr> {
+        None
+    }
+
+    /// The server is about to close the socket.
+    #[doc(hidden)]
+    fn closing(_: &Self::Address) {}
+}
+
+impl SystemListener for TcpListener {
+    type Stream = TcpStream;
+    type Address = SocketAddr;
+
+    #[inline]
+    fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, peer) = sys::accept(self)?;
+        Ok((stream, plain_address(peer)))
+    }
+
+    fn try_clone(&self) -> io::Result<Self> {
+        TcpListener::try_clone(self)
+    }
+
+    fn host_of(peer: &SocketAddr) -> Option<IpAddr> {
+        Some(peer.ip())
+    }
+}
+
+type Transport<L> = SystemTransport<<L as SystemListener>::Stream>;
+type Accepted<L> = (AsyncFd<<L as SystemListener>::Stream>, <<L as SystemListener>::Stream as SystemStream>::Peer);
+
+/// A server that was started by [`start_server`] or one of its kin. asyncio's `Server`.
+///
+/// Dropping it lets the server run on; [`close`](Server::close) ends it. Clones stand for the same server.
 ///
 /// ```
-/// use uasyncio_streams::{ServerOptions, TcpReader, TcpWriter};
+/// use std::time::Duration;
+/// use uasyncio_streams::{TcpReader, TcpWriter, open_connection, start_server};
 ///
-/// # uasyncio_io::run(async {
-/// let quiet = |_: TcpReader, _: TcpWriter| async {};
-/// let server = ServerOptions::default().backlog(16).start(quiet, "127.0.0.1", 0).await?;
-/// # server.close();
-/// # Ok::<_, std::io::Error>(())
-/// # }).unwrap();
+/// uasyncio_io::run(async {
+///     let one_line = |mut reader: TcpReader, mut writer: TcpWriter| async move {
+///         writer.awrite(reader.readline().await?).await.map_err(uasyncio_streams::ReadError::from)
+///     };
+///     let server = start_server(one_line, "127.0.0.1", 0).await?;
+///     let (mut reader, mut writer) = open_connection("127.0.0.1", server.local_addr().port()).await?;
+///     writer.awritestr("last words\n").await?;
+///     assert_eq!(reader.readline().await?, b"last words\n");
+///
+///     let summary = server.shutdown(Duration::from_secs(10)).await;
+///     assert_eq!(summary.aborted, 0);
+///     Ok::<_, std::io::Error>(())
+/// })
+/// .unwrap();
 /// ```
-#[derive(Clone, Debug)]
-pub struct ServerOptions {
-    pub(crate) backlog: u32,
-    /// Of no use on Windows, where every port can be bound again at once.
-    #[cfg_attr(windows, allow(dead_code))]
-    pub(crate) reuse_address: bool,
+pub struct Server<L: SystemListener = TcpListener> {
+    state: Rc<State<L>>,
 }
 
-impl Default for ServerOptions {
-    fn default() -> Self {
-        ServerOptions { backlog: 1024, reuse_address: true }
+impl<L: SystemListener> Clone for Server<L> {
+    fn clone(&self) -> Self {
+        Server { state: self.state.clone() }
     }
 }
 
-impl ServerOptions {
-    /// How many connections the kernel keeps until they are accepted: 1024 unless set here. The system has a limit of its
-    /// own (`net.core.somaxconn` on Linux) and takes the smaller one.
-    pub fn backlog(mut self, connections: u32) -> Self {
-        self.backlog = connections;
-        self
-    }
-
-    /// Whether a port can be listened on again while old connections of it fade away (`SO_REUSEADDR` on Unix; without effect on
-    /// Windows). Yes unless set here.
-    pub fn reuse_address(mut self, yes: bool) -> Self {
-        self.reuse_address = yes;
-        self
-    }
-
-    /// Starts a server with these options; see [`start_server`].
-    ///
-    /// # Errors
-    /// As [`start_server`].
-    ///
-    /// # Cancel safety
-    /// As [`start_server`].
-    pub async fn start<H, F>(self, handler: H, host: &str, port: u16) -> io::Result<Server>
+impl<L: SystemListener> Server<L> {
+    pub(super) fn begin<H, F>(options: &ServerOptions, handler: H, listeners: Vec<(L, L::Address)>) -> io::Result<Self>
     where
-        H: Fn(TcpReader, TcpWriter) -> F + 'static,
+        H: Fn(StreamReader<Transport<L>>, StreamWriter<Transport<L>>) -> F + 'static,
         F: Future<Output: HandlerOutput> + 'static,
     {
-        let listeners = self.listen(resolve(&SystemResolver, host, port).await?)?;
-        let addresses: io::Result<Vec<_>> = listeners.iter().map(TcpListener::local_addr).collect();
-        let listeners: io::Result<Vec<_>> = listeners.into_iter().map(TcpAcceptor::new).collect();
+        let mut acceptors = Vec::with_capacity(listeners.len());
+        let mut addresses = Vec::with_capacity(listeners.len());
+        for (listener, address) in listeners {
+            acceptors.push(RefCell::new(Some(AsyncFd::new(listener)?)));
+            addresses.push(address);
+        }
         let state = Rc::new(State {
-            listeners: listeners?,
-            addresses: addresses?,
+            acceptors,
+            addresses,
+            connections: Rc::new(Connections::new(options.max_connections, options.max_connections_per_peer)),
             tasks: RefCell::default(),
             closed: Cell::new(false),
             error: RefCell::default(),
-            waiting: RefCell::default(),
+            waiting: Waiting::default(),
         });
         let handler = Rc::new(handler);
-        for index in 0..state.listeners.len() {
+        let (idle, first_byte) = (options.idle_deadline, options.first_byte_deadline);
+        for index in 0..state.acceptors.len() {
             let (running, handler) = (state.clone(), handler.clone());
             let task = create_task(async move {
-                let serve = |connection| serve(&*handler, connection);
-                let result = accept_loop(&running.listeners[index], serve).await;
+                let serve = |connection| running.serve(&*handler, connection, Deadlines::begin(idle, first_byte));
+                let result = accept_loop(&Acceptor { state: &running, index }, serve).await;
                 running.end(result.err());
             });
             task.set_name("server");
@@ -160,67 +252,38 @@ impl ServerOptions {
         Ok(Server { state })
     }
 
-    /// Listens on each address that can be listened on; fails if there is none, or if one is in use.
-    fn listen(&self, addresses: Vec<SocketAddr>) -> io::Result<Vec<TcpListener>> {
-        let mut listeners: Vec<TcpListener> = Vec::new();
-        let mut failures = Vec::new();
-        for mut address in addresses {
-            if let (0, Some(first)) = (address.port(), listeners.first()) {
-                // All addresses of a name get the same port.
-                address.set_port(first.local_addr()?.port());
-            }
-            match sys::listen(&address, self) {
-                Ok(listener) => listeners.push(listener),
-                Err(error) => {
-                    if error.kind() == io::ErrorKind::AddrInUse {
-                        return Err(io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")));
-                    }
-                    failures.push((address, error));
-                }
-            }
-        }
-        match failures.first() {
-            Some((_, first)) if listeners.is_empty() => {
-                Err(io::Error::new(first.kind(), format!("cannot listen on {}", list_failures(&failures))))
-            }
-            _ => Ok(listeners),
-        }
-    }
-}
-
-/// Starts the handler of one connection.
-fn serve<H, F>(handler: &H, (socket, peer): (AsyncFd<TcpStream>, SocketAddr))
-where
-    H: Fn(TcpReader, TcpWriter) -> F,
-    F: Future<Output: HandlerOutput> + 'static,
-{
-    let (reader, writer) = split(TcpTransport::new(socket, peer));
-    // A panic of the future is the loop's business; one of the call that makes it would end the accept loop.
-    match catch_unwind(AssertUnwindSafe(|| handler(reader, writer))) {
-        Ok(future) => HandlerOutput::run(future),
-        Err(panic) => get_event_loop().call_exception_handler(&ExceptionContext::new(
-            "the handler of a server panicked",
-            Exception::Panic(&Panic::new(panic)),
-        )),
-    }
-}
-
-/// A server that was started by [`start_server`]. asyncio's `Server`.
-///
-/// Dropping it lets the server run on; [`close`](Server::close) ends it. Clones stand for the same server.
-#[derive(Clone)]
-pub struct Server {
-    state: Rc<State>,
-}
-
-impl Server {
     /// Stops accepting and closes the listening sockets at once, so the port is free on return. Connections that were
     /// accepted run on; those that the kernel still queued are reset. Closing twice does nothing. asyncio's `Server.close`.
     pub fn close(&self) {
         self.state.end(None);
     }
 
-    /// Completes when the server was closed. asyncio's `Server.wait_closed`. It does not wait for connections.
+    /// Closes the server, waits for its connections to end, and cancels those that have not after `grace`. Gives the numbers.
+    ///
+    /// A handler is cancelled as a task is: it is dropped, which closes its connection, or it cleans up if it is inside
+    /// [`catch_cancel`](uasyncio_core::catch_cancel); nobody waits for that. A handler that calls this itself is neither
+    /// waited for nor cancelled nor counted. Several calls at a time all wait; the shortest grace counts. Without connections, or before the
+    /// first one, it completes at once.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, the server is closed, and its connections run on.
+    pub async fn shutdown(&self, grace: Duration) -> Summary {
+        self.close();
+        self.state.connections.drain(grace).await
+    }
+
+    /// Cancels the handlers of all connections, except that of the task which calls this, and gives their number. The server goes
+    /// on accepting if it was not closed. asyncio's `Server.abort_clients`.
+    pub fn abort_clients(&self) -> usize {
+        self.state.connections.abort(uasyncio_core::current_task())
+    }
+
+    /// How many connections there are: handlers that have not ended.
+    pub fn connections(&self) -> usize {
+        self.state.connections.count()
+    }
+
+    /// Completes when the server was closed. asyncio's `Server.wait_closed`. It does not wait for connections; [`shutdown`](Self::shutdown) does.
     ///
     /// # Errors
     /// The error that ended the server, if it was one: its listening socket was closed behind its back.
@@ -231,14 +294,22 @@ impl Server {
         poll_fn(|cx| self.state.poll_closed(cx)).await
     }
 
-    /// The address that the server listens on, the first if there are several.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.state.addresses[0]
-    }
-
-    /// All addresses that the server listens on, or has listened on if it is closed.
-    pub fn local_addrs(&self) -> &[SocketAddr] {
-        &self.state.addresses
+    /// Completes when the server was closed, and closes it when it is dropped before. asyncio's `Server.serve_forever`.
+    ///
+    /// # Errors
+    /// As [`wait_closed`](Self::wait_closed).
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the server: so does cancelling the task that awaits it.
+    pub async fn serve_forever(&self) -> io::Result<()> {
+        struct CloseOnDrop<'a, L: SystemListener>(&'a Server<L>);
+        impl<L: SystemListener> Drop for CloseOnDrop<'_, L> {
+            fn drop(&mut self) {
+                self.0.close();
+            }
+        }
+        let _closed = CloseOnDrop(self);
+        self.wait_closed().await
     }
 
     /// Second descriptors of the listening sockets, to set socket options; none when the server is closed. asyncio's
@@ -246,34 +317,79 @@ impl Server {
     ///
     /// # Errors
     /// The system's error when it has no descriptor left.
-    pub fn sockets(&self) -> io::Result<Vec<TcpListener>> {
-        self.state.listeners.iter().filter_map(TcpAcceptor::try_clone).collect()
+    pub fn sockets(&self) -> io::Result<Vec<L>> {
+        let try_clone = |acceptor: &RefCell<Option<AsyncFd<L>>>| Some(acceptor.borrow().as_ref()?.get_ref().try_clone());
+        self.state.acceptors.iter().filter_map(try_clone).collect()
+    }
+
+    pub(super) fn address(&self) -> &L::Address {
+        &self.state.addresses[0]
     }
 }
 
-impl fmt::Debug for Server {
+impl Server {
+    /// The address that the server listens on, the first if there are several.
+    pub fn local_addr(&self) -> SocketAddr {
+        *self.address()
+    }
+
+    /// All addresses that the server listens on, or has listened on if it is closed.
+    pub fn local_addrs(&self) -> &[SocketAddr] {
+        &self.state.addresses
+    }
+}
+
+impl<L: SystemListener> fmt::Debug for Server<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (addresses, closed) = (&self.state.addresses, self.state.closed.get());
         f.debug_struct("Server").field("addresses", addresses).field("closed", &closed).finish()
     }
 }
 
-struct State {
-    listeners: Vec<TcpAcceptor>,
-    addresses: Vec<SocketAddr>,
-    /// The accept loops, one for each listener.
+struct State<L: SystemListener> {
+    /// The listening sockets; gone once the server was closed.
+    acceptors: Vec<RefCell<Option<AsyncFd<L>>>>,
+    addresses: Vec<L::Address>,
+    connections: Rc<Connections>,
+    /// The accept loops, one for each socket.
     tasks: RefCell<Vec<Task<()>>>,
     closed: Cell<bool>,
     error: RefCell<Option<io::Error>>,
-    waiting: RefCell<Vec<Waker>>,
+    waiting: Waiting,
 }
 
-impl State {
+impl<L: SystemListener> State<L> {
+    /// Starts the handler of one connection.
+    fn serve<H, F>(&self, handler: &H, (socket, peer): Accepted<L>, deadlines: Option<Box<Deadlines>>)
+    where
+        H: Fn(StreamReader<Transport<L>>, StreamWriter<Transport<L>>) -> F,
+        F: Future<Output: HandlerOutput> + 'static,
+    {
+        let host = L::host_of(&peer);
+        if !self.connections.has_room_for(host) {
+            return; // and the connection is closed
+        }
+        let (reader, writer) = split(SystemTransport::with_deadlines(socket, peer, deadlines));
+        // A panic of the future is the loop's business; one of the call that makes it would end the accept loop.
+        match catch_unwind(AssertUnwindSafe(|| handler(reader, writer))) {
+            Ok(future) => self.connections.admit(host, HandlerOutput::reported(future)),
+            Err(panic) => get_event_loop().call_exception_handler(&ExceptionContext::new(
+                "the handler of a server panicked",
+                Exception::Panic(&Panic::new(panic)),
+            )),
+        }
+    }
+
     fn end(&self, error: Option<io::Error>) {
         if self.closed.replace(true) {
             return;
         }
-        self.listeners.iter().for_each(TcpAcceptor::close);
+        for (acceptor, address) in self.acceptors.iter().zip(&self.addresses) {
+            L::closing(address);
+            // Dropped while the cell is not borrowed: it wakes the accept loop.
+            let listener = acceptor.borrow_mut().take();
+            drop(listener);
+        }
         for task in self.tasks.take() {
             task.cancel();
         }
@@ -282,7 +398,7 @@ impl State {
             get_event_loop().call_exception_handler(&ExceptionContext::new("a server has ended", exception));
             self.error.replace(Some(error));
         }
-        self.waiting.take().into_iter().for_each(Waker::wake);
+        self.waiting.wake_all();
     }
 
     fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -293,47 +409,37 @@ impl State {
             });
         }
         trace::waiting("a server to be closed");
-        let mut waiting = self.waiting.borrow_mut();
-        if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            waiting.push(cx.waker().clone());
-        }
+        self.waiting.add(cx);
         Poll::Pending
     }
 }
 
-/// A listening socket; gone once the server was closed.
-struct TcpAcceptor(RefCell<Option<AsyncFd<TcpListener>>>);
-
-impl TcpAcceptor {
-    fn new(listener: TcpListener) -> io::Result<Self> {
-        Ok(TcpAcceptor(RefCell::new(Some(AsyncFd::new(listener)?))))
-    }
-
-    fn try_clone(&self) -> Option<io::Result<TcpListener>> {
-        self.0.borrow().as_ref().map(|listener| listener.get_ref().try_clone())
-    }
-
-    fn close(&self) {
-        // Dropped while the cell is not borrowed: it wakes the accept loop.
-        let listener = self.0.borrow_mut().take();
-        drop(listener);
-    }
+/// One of the sockets of a server.
+struct Acceptor<'a, L: SystemListener> {
+    state: &'a State<L>,
+    index: usize,
 }
 
-impl Listener for TcpAcceptor {
-    type Connection = (AsyncFd<TcpStream>, SocketAddr);
+impl<L: SystemListener> Listener for Acceptor<'_, L> {
+    type Connection = Accepted<L>;
 
     fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<Option<io::Result<Self::Connection>>> {
-        let listener = self.0.borrow();
+        if self.state.connections.poll_room(cx).is_pending() {
+            trace::waiting("a connection to end: there are as many as there may be");
+            return Poll::Pending;
+        }
+        let listener = self.state.acceptors[self.index].borrow();
         let Some(listener) = &*listener else {
             return Poll::Ready(None);
         };
-        match listener.poll_io(cx, Interest::Read, sys::accept) {
-            Poll::Ready(accepted) => Poll::Ready(Some(accepted.and_then(|(stream, peer)| Ok((AsyncFd::new(stream)?, peer))))),
-            Poll::Pending => {
-                trace::waiting("a connection to accept");
-                Poll::Pending
-            }
+        let accepted = listener.poll_io(cx, Interest::Read, L::accept);
+        if accepted.is_pending() {
+            trace::waiting("a connection to accept");
         }
+        let (stream, peer) = match ready!(accepted) {
+            Ok(accepted) => accepted,
+            Err(error) => return Poll::Ready(Some(Err(error))),
+        };
+        Poll::Ready(Some(AsyncFd::new(stream).map(|stream| (stream, peer))))
     }
 }

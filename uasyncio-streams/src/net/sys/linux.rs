@@ -31,9 +31,15 @@ fn socket_for(address: &SocketAddr) -> io::Result<rustix::fd::OwnedFd> {
     Ok(socket_with(family, SocketType::STREAM, FLAGS, None)?)
 }
 
-pub(crate) fn listen(address: &SocketAddr, options: &ServerOptions) -> io::Result<TcpListener> {
+pub(crate) fn listen(address: &SocketAddr, only_v6: bool, options: &ServerOptions) -> io::Result<TcpListener> {
     let socket = socket_for(address)?;
     sockopt::set_socket_reuseaddr(&socket, options.reuse_address)?;
+    if options.reuse_port {
+        sockopt::set_socket_reuseport(&socket, true)?;
+    }
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, only_v6)?;
+    }
     sockopt::set_tcp_nodelay(&socket, true)?;
     bind(&socket, address)?;
     listen_on(&socket, i32::try_from(options.backlog).unwrap_or(i32::MAX))?;

@@ -16,14 +16,30 @@ fn socket_for(address: &SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-pub(crate) fn listen(address: &SocketAddr, options: &ServerOptions) -> io::Result<TcpListener> {
+pub(crate) fn listen(address: &SocketAddr, only_v6: bool, options: &ServerOptions) -> io::Result<TcpListener> {
     let socket = socket_for(address)?;
+    if options.reuse_port {
+        reuse_port(&socket)?;
+    }
+    if address.is_ipv6() {
+        socket.set_only_v6(only_v6)?;
+    }
     // On Windows the option of this name would let another program take the port over.
     #[cfg(unix)]
     socket.set_reuse_address(options.reuse_address)?;
     socket.bind(&(*address).into())?;
     socket.listen(i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
     Ok(socket.into())
+}
+
+#[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))))]
+fn reuse_port(socket: &Socket) -> io::Result<()> {
+    socket.set_reuse_port(true)
+}
+
+#[cfg(not(all(unix, not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin")))))]
+fn reuse_port(_: &Socket) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no SO_REUSEPORT"))
 }
 
 pub(crate) fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
