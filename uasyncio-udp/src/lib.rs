@@ -71,6 +71,7 @@ mod received;
 mod recv;
 mod recv_batch;
 mod send;
+mod send_from;
 mod send_many;
 mod socket;
 mod sys;
@@ -80,6 +81,7 @@ pub use crate::received::{Local, Received};
 pub use crate::recv::RecvDatagram;
 pub use crate::recv_batch::{Datagram, RecvBatch, RecvMany};
 pub use crate::send::SendDatagram;
+pub use crate::send_from::SendFrom;
 pub use crate::send_many::{Outgoing, SendMany, SendSegments};
 pub use crate::socket::{UdpSocket, socket};
 

@@ -74,6 +74,49 @@ impl UdpSocket {
         self.with(|socket| socket.leave_multicast_v6(&group, interface))
     }
 
+    /// Receives what one source sends to a group, and nothing of what others send to it, through the interface with this address
+    /// (`0.0.0.0`: the system chooses). Once for each source. Source-specific multicast, which has groups of its own: 232.0.0.0/8.
+    ///
+    /// For IPv6 no crate below this one has it.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says, for example that the socket has joined the group for all sources;
+    /// [`Unsupported`](io::ErrorKind::Unsupported) on NetBSD, OpenBSD and DragonFly BSD.
+    ///
+    /// ```
+    /// use std::net::Ipv4Addr;
+    /// use uasyncio_udp::UdpSocket;
+    ///
+    /// # uasyncio_io::run(async {
+    /// let (group, source) = (Ipv4Addr::new(232, 1, 77, 77), Ipv4Addr::LOCALHOST);
+    /// let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    /// socket.join_multicast_source_v4(group, source, Ipv4Addr::LOCALHOST)?;
+    /// # #[cfg(target_os = "linux")] {
+    /// let sender = UdpSocket::bind((source, 0))?;
+    /// sender.set_multicast_interface_v4(Ipv4Addr::LOCALHOST)?;
+    /// sender.send_to(b"to all", (group, socket.local_addr()?.port())).await?;
+    /// assert_eq!(socket.recv(&mut [0; 16]).await?.len, 6);
+    /// # }
+    /// socket.leave_multicast_source_v4(group, source, Ipv4Addr::LOCALHOST)?;
+    /// # std::io::Result::Ok(()) })?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[doc(alias = "IP_ADD_SOURCE_MEMBERSHIP")]
+    #[doc(alias = "ssm")]
+    pub fn join_multicast_source_v4(&self, group: Ipv4Addr, source: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+        self.with(|socket| sys::join_source_v4(socket, group, source, interface))
+    }
+
+    /// Undoes [`join_multicast_source_v4`](UdpSocket::join_multicast_source_v4), for one source.
+    ///
+    /// # Errors
+    ///
+    /// What the operating system says, for example that the source was not joined.
+    pub fn leave_multicast_source_v4(&self, group: Ipv4Addr, source: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+        self.with(|socket| sys::leave_source_v4(socket, group, source, interface))
+    }
+
     /// Whether what this socket sends to a group comes back to this machine, when it is in the group too. On at first.
     ///
     /// On Windows it is the receiver's option.

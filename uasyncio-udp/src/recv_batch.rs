@@ -142,9 +142,18 @@ impl RecvBatch {
     /// assert_eq!(uasyncio_udp::RecvBatch::new(32, 1_500).iter().count(), 0);
     /// ```
     pub fn iter(&self) -> impl Iterator<Item = Datagram<'_>> {
-        let buffers = self.buffers.chunks_exact(self.size);
-        let filled = self.filled.iter().zip(buffers);
-        filled.flat_map(|(filled, buffer)| (0..filled.datagrams()).map(|index| filled.datagram(buffer, index)))
+        let mut rest = self.filled.iter().zip(self.buffers.chunks_exact(self.size));
+        let mut joined: Option<(&Filled, &[u8], usize)> = None;
+        std::iter::from_fn(move || {
+            let (filled, buffer, index) = match joined.take() {
+                Some(next) => next,
+                None => rest.next().map(|(filled, buffer)| (filled, buffer, 0))?,
+            };
+            if index + 1 < filled.datagrams() {
+                joined = Some((filled, buffer, index + 1));
+            }
+            Some(filled.datagram(buffer, index))
+        })
     }
 }
 

@@ -48,6 +48,40 @@ fn every_member_of_a_group_hears_what_is_sent_to_it_until_it_leaves() {
 }
 
 #[test]
+fn a_member_for_one_source_hears_no_other() {
+    run(async {
+        let group = Ipv4Addr::new(232, 1, group(4).octets()[2], group(4).octets()[3]);
+        let member = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+        let port = member.local_addr().unwrap().port();
+        let [wanted, other] = [5, 6].map(|last| Ipv4Addr::new(127, 0, 0, last));
+        let sender = |address| {
+            let sender = UdpSocket::bind((address, 0)).unwrap();
+            sender.set_multicast_interface_v4(Ipv4Addr::LOCALHOST).unwrap();
+            sender
+        };
+        let (from_wanted, from_other) = (sender(wanted), sender(other));
+        member.join_multicast_source_v4(group, wanted, Ipv4Addr::LOCALHOST).unwrap();
+        assert!(member.join_multicast_v4(group, Ipv4Addr::LOCALHOST).is_err(), "for all, and for one");
+        from_other.send_to(b"other", (group, port)).await.unwrap();
+        from_wanted.send_to(b"wanted one", (group, port)).await.unwrap();
+        let mut buffer = [0; 16];
+        let received = member.recv(&mut buffer).await.unwrap();
+        assert_eq!((&buffer[..received.len], received.from.ip()), (&b"wanted one"[..], wanted.into()));
+
+        member.join_multicast_source_v4(group, other, Ipv4Addr::LOCALHOST).unwrap();
+        from_other.send_to(b"other", (group, port)).await.unwrap();
+        assert_eq!(member.recv(&mut buffer).await.unwrap().len, 5);
+
+        member.leave_multicast_source_v4(group, wanted, Ipv4Addr::LOCALHOST).unwrap();
+        assert!(member.leave_multicast_source_v4(group, wanted, Ipv4Addr::LOCALHOST).is_err());
+        from_wanted.send_to(b"wanted one", (group, port)).await.unwrap();
+        from_other.send_to(b"other", (group, port)).await.unwrap();
+        assert_eq!(member.recv(&mut buffer).await.unwrap().len, 5);
+        assert_eq!(member.try_recv(&mut buffer).unwrap_err().kind(), ErrorKind::WouldBlock);
+    });
+}
+
+#[test]
 fn a_sender_may_keep_its_datagrams_from_its_own_machine() {
     run(async {
         let group = group(2);

@@ -122,3 +122,38 @@ fn a_datagram_says_which_address_it_was_sent_to() {
         }
     });
 }
+
+// an answer comes from the address that was asked.
+#[test]
+fn a_datagram_is_sent_from_the_address_of_choice() {
+    run(async {
+        for family in families() {
+            let server = socket(family).unwrap();
+            let (any, to, from): (std::net::IpAddr, std::net::IpAddr, std::net::IpAddr) = match family {
+                Family::V4 => ([0, 0, 0, 0].into(), [127, 0, 0, 1].into(), [127, 0, 0, 9].into()),
+                Family::V6 => (Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()),
+                Family::Dual => (Ipv6Addr::UNSPECIFIED.into(), [127, 0, 0, 1].into(), [127, 0, 0, 9].into()),
+            };
+            server.bind_to((any, 0)).unwrap();
+            let client = UdpSocket::bind((to, 0)).unwrap();
+            let address = client.local_addr().unwrap();
+            if !batches() {
+                assert_eq!(server.try_send_from(b"hello", from, address).unwrap_err().kind(), ErrorKind::Unsupported);
+                continue;
+            }
+            server.send_from(b"hello", from, address).await.unwrap();
+            server.try_send_from(b"hello", from, address).unwrap();
+            for _ in 0..2 {
+                let received = client.recv(&mut [0; 16]).await.unwrap();
+                assert_eq!((received.from.ip(), received.from.port()), (from, server.local_addr().unwrap().port()), "{family:?}");
+            }
+            let not_ours: std::net::IpAddr = if from.is_ipv4() { [192, 0, 2, 1].into() } else { "2001:db8::1".parse().unwrap() };
+            let error = server.send_from(b"hello", not_ours, address).await.unwrap_err();
+            let kinds = [ErrorKind::InvalidInput, ErrorKind::AddrNotAvailable, ErrorKind::NetworkUnreachable];
+            assert!(kinds.contains(&error.kind()), "{error}");
+            let mixed: std::net::IpAddr = if from.is_ipv4() { Ipv6Addr::LOCALHOST.into() } else { [127, 0, 0, 1].into() };
+            let error = server.send_from(b"hello", mixed, address).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        }
+    });
+}

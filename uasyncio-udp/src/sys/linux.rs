@@ -188,3 +188,11 @@ pub(crate) fn set_multicast_interface_v6(socket: &UdpSocket, interface: u32) -> 
 pub(crate) fn multicast_interface_v6(socket: &UdpSocket) -> io::Result<u32> {
     Ok(sockopt::ipv6_multicast_if(socket)?)
 }
+
+pub(crate) fn join_source_v4(socket: &UdpSocket, group: Ipv4Addr, source: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+    Ok(sockopt::set_ip_add_source_membership(socket, &group, &interface, &source)?)
+}
+
+pub(crate) fn leave_source_v4(socket: &UdpSocket, group: Ipv4Addr, source: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+    Ok(sockopt::set_ip_drop_source_membership(socket, &group, &interface, &source)?)
+}

@@ -3,7 +3,7 @@
 //! * `recvmmsg` fills many buffers. Its headers are kept in the batch, so that it allocates nothing; but when something is
 //!   to come along, they are made anew for each call, because nix does not restore the room for it (its pull request 2813).
 //! * `UDP_SEGMENT` (GSO): the kernel makes many datagrams of one buffer. `UDP_GRO`: it makes one of many.
-//! * `IP_PKTINFO`: the address that a datagram was sent to.
+//! * `IP_PKTINFO`: the address that a datagram was sent to, or is to be sent from.
 
 use std::array::from_fn;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -14,6 +14,7 @@ use std::sync::OnceLock;
 
 use nix::cmsg_space;
 use nix::errno::Errno;
+use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrIn, SockaddrIn6, SockaddrLike, SockaddrStorage,
     getsockopt, recvmmsg, recvmsg, sendmsg, setsockopt, sockopt,
@@ -129,16 +130,28 @@ fn fill<A: Address>(
     } else {
         kept.get_or_insert_with(|| MultiHeaders::preallocate(count, None))
     };
-    for message in recvmmsg(socket.as_raw_fd(), headers, slices[..count].iter_mut(), MsgFlags::MSG_TRUNC, None)? {
-        filled.push(read(&message, size)?);
+    let messages = recvmmsg(socket.as_raw_fd(), headers, slices[..count].iter_mut(), MsgFlags::MSG_TRUNC, None)?;
+    if ancillary.any() {
+        for message in messages {
+            filled.push(read(&message, size)?);
+        }
+    } else {
+        for message in messages {
+            filled.push(read_plain(&message, size)?);
+        }
     }
     Ok(())
 }
 
-#[inline]
-fn read<A: Address>(message: &RecvMsg<'_, '_, A>, room: usize) -> io::Result<Filled> {
+/// With nothing that came along.
+#[inline(always)]
+fn read_plain<A: Address>(message: &RecvMsg<'_, '_, A>, room: usize) -> io::Result<Filled> {
     let from = message.address.ok_or(io::ErrorKind::InvalidData)?.to_std();
-    let mut filled = Filled { received: Received::new(message.bytes, room, from), segment: 0 };
+    Ok(Filled { received: Received::new(message.bytes, room, from), segment: 0 })
+}
+
+fn read<A: Address>(message: &RecvMsg<'_, '_, A>, room: usize) -> io::Result<Filled> {
+    let mut filled = read_plain(message, room)?;
     // What did not fit in its room was not asked for here.
     for control in message.cmsgs().into_iter().flatten() {
         match control {
@@ -177,5 +190,29 @@ pub(crate) fn send_segmented(socket: &UdpSocket, data: &[u8], segment: u16, to: 
     let to = to.map(SockaddrStorage::from);
     let control = [ControlMessage::UdpGsoSegments(&segment)];
     sendmsg(socket.as_raw_fd(), &[IoSlice::new(data)], &control, MsgFlags::MSG_NOSIGNAL, to.as_ref())?;
+    Ok(())
+}
+
+/// `to` is in the form that the system wants.
+pub(crate) fn send_from(socket: &UdpSocket, data: &[u8], from: IpAddr, to: SocketAddr) -> io::Result<()> {
+    let (v4, v6);
+    let control = match (from, to) {
+        (IpAddr::V4(from), SocketAddr::V4(_)) => {
+            let address = in_addr { s_addr: u32::from_ne_bytes(from.octets()) };
+            v4 = in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: address, ipi_addr: in_addr { s_addr: 0 } };
+            ControlMessage::Ipv4PacketInfo(&v4)
+        }
+        // On a socket for both families, an IPv4 address is a mapped one, like that of the other end.
+        (from, _) => {
+            let from = match from {
+                IpAddr::V4(from) => from.to_ipv6_mapped(),
+                IpAddr::V6(from) => from,
+            };
+            v6 = in6_pktinfo { ipi6_addr: in6_addr { s6_addr: from.octets() }, ipi6_ifindex: 0 };
+            ControlMessage::Ipv6PacketInfo(&v6)
+        }
+    };
+    let to = SockaddrStorage::from(to);
+    sendmsg(socket.as_raw_fd(), &[IoSlice::new(data)], &[control], MsgFlags::MSG_NOSIGNAL, Some(&to))?;
     Ok(())
 }

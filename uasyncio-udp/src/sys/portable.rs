@@ -210,3 +210,55 @@ pub(crate) fn set_multicast_interface_v6(socket: &UdpSocket, interface: u32) -> 
 pub(crate) fn multicast_interface_v6(socket: &UdpSocket) -> io::Result<u32> {
     SockRef::from(socket).multicast_if_v6()
 }
+
+#[cfg(any(
+    windows,
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "linux",
+    target_os = "android",
+    target_os = "solaris",
+    target_os = "illumos"
+))]
+pub(crate) fn join_source_v4(socket: &UdpSocket, group: Ipv4Addr, source: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+    SockRef::from(socket).join_ssm_v4(&source, &group, &interface)
+}
+
+#[cfg(any(
+    windows,
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "linux",
+    target_os = "android",
+    target_os = "solaris",
+    target_os = "illumos"
+))]
+pub(crate) fn leave_source_v4(socket: &UdpSocket, group: Ipv4Addr, source: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+    SockRef::from(socket).leave_ssm_v4(&source, &group, &interface)
+}
+
+#[cfg(not(any(
+    windows,
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "linux",
+    target_os = "android",
+    target_os = "solaris",
+    target_os = "illumos"
+)))]
+pub(crate) fn join_source_v4(_: &UdpSocket, _: Ipv4Addr, _: Ipv4Addr, _: Ipv4Addr) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(not(any(
+    windows,
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "linux",
+    target_os = "android",
+    target_os = "solaris",
+    target_os = "illumos"
+)))]
+pub(crate) fn leave_source_v4(_: &UdpSocket, _: Ipv4Addr, _: Ipv4Addr, _: Ipv4Addr) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}

@@ -1,7 +1,7 @@
 //! Batches without help from the system: a call for each datagram, and nothing that comes along with one.
 
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use super::receive;
 use crate::options::Ancillary;
@@ -50,4 +50,8 @@ pub(crate) fn segmentable(_: &UdpSocket, _: usize) -> Option<usize> {
 
 pub(crate) fn send_segmented(_: &UdpSocket, _: &[u8], _: u16, _: Option<SocketAddr>) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn send_from(_: &UdpSocket, _: &[u8], _: IpAddr, _: SocketAddr) -> io::Result<()> {
+    Err(unsupported("the choice of the address that a datagram is sent from"))
 }
