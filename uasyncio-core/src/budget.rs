@@ -36,8 +36,12 @@ use crate::current;
 /// ```
 #[inline]
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
-    match current::get() {
-        Some(state) if !state.spend() => exhausted(cx),
+    #[cfg(feature = "alloc")]
+    if let Some(state) = current::get() {
+        return if state.spend() { Poll::Ready(()) } else { exhausted(cx) };
+    }
+    match current::with_turn(|turn| turn.spend()) {
+        Some(false) => exhausted(cx),
         _ => Poll::Ready(()),
     }
 }
@@ -61,9 +65,11 @@ pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
 /// ```
 #[inline]
 pub fn refund() {
+    #[cfg(feature = "alloc")]
     if let Some(state) = current::get() {
-        state.refund();
+        return state.refund();
     }
+    current::with_turn(|turn| turn.refund());
 }
 
 #[cold]

@@ -14,7 +14,7 @@ use core::pin::Pin;
 use core::ptr::NonNull;
 use core::task::{Context, Poll, Waker};
 
-use crate::error::{Panic, TaskError, catch};
+use crate::task_error::{Panic, TaskError, catch};
 
 /// What became of a poll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,10 +7,11 @@ use core::ops::Deref;
 use core::pin::pin;
 
 use crate::cell::Lent;
-use crate::error::{Deadlock, RunError, resume};
+use crate::error::{Deadlock, RunError};
 use crate::handle::Loop;
 use crate::slot::SlotRef;
 use crate::state::{LoopState, Pass};
+use crate::task_error::resume;
 use crate::trace::Origin;
 use crate::{Platform, TaskError, current};
 
@@ -107,7 +108,7 @@ impl<P: Platform> EventLoop<P> {
     /// A panic of the future goes on here. Panics of other tasks do not.
     #[cfg_attr(feature = "trace", track_caller)]
     pub fn run_until_complete<F: Future>(&self, future: F) -> Result<F::Output, RunError> {
-        if current::get().is_some() {
+        if !current::is_free() {
             return Err(RunError::Nested);
         }
         let state = self.state();
@@ -140,7 +141,7 @@ impl<P: Platform> EventLoop<P> {
     ///
     /// [`RunError::Nested`] and [`RunError::Deadlock`], as for [`run_until_complete`](EventLoop::run_until_complete).
     pub fn run_forever(&self) -> Result<(), RunError> {
-        if current::get().is_some() {
+        if !current::is_free() {
             return Err(RunError::Nested);
         }
         let _entered = self.state().enter();
@@ -288,7 +289,7 @@ pub fn run<F: Future>(future: F) -> F::Output {
 #[cfg(feature = "std")]
 #[track_caller]
 pub fn try_run<F: Future>(future: F) -> Result<F::Output, RunError> {
-    if current::get().is_some() {
+    if !current::is_free() {
         return Err(RunError::Nested);
     }
     EventLoop::new().run_until_complete(future)

@@ -4,7 +4,7 @@ use alloc::rc::Rc;
 use core::fmt;
 
 use crate::TaskId;
-use crate::error::Panic;
+use crate::task_error::Panic;
 
 /// What an exception handler is; see [`Loop::set_exception_handler`](crate::Loop::set_exception_handler).
 pub(crate) type Handler = Rc<dyn Fn(&ExceptionContext<'_>)>;

@@ -12,7 +12,7 @@ use crate::exception::ExceptionContext;
 use crate::sleep::{Later, Sleep, millis, sleep_until};
 use crate::state::LoopState;
 use crate::trace::Origin;
-use crate::{Task, TaskId, TaskInfo, Ticks, current};
+use crate::{Task, TaskInfo, Ticks, current};
 
 /// A loop, by reference: what [`get_event_loop`] gives, and what an [`EventLoop`](crate::EventLoop) dereferences to.
 ///
@@ -52,24 +52,6 @@ pub fn get_event_loop() -> Loop {
 /// ```
 pub fn try_get_event_loop() -> Option<Loop> {
     current::get().map(Loop::of)
-}
-
-/// The task that is being polled by the loop of this thread. asyncio's `current_task`.
-///
-/// `None` outside a loop, also after it has ended. A callback counts as a task of its own.
-///
-/// ```
-/// use uasyncio_core::{create_task, current_task, run};
-///
-/// assert!(current_task().is_none());
-/// run(async {
-///     let task = create_task(async { current_task() });
-///     let id = task.id();
-///     assert_eq!(task.await.unwrap(), id);
-/// });
-/// ```
-pub fn current_task() -> Option<TaskId> {
-    current::get()?.current_task().map(TaskId::of)
 }
 
 impl Loop {

@@ -3,6 +3,7 @@
 //! This is asyncio's core for Rust, after the lean uasyncio of MicroPython and Pycopy. Futures are the coroutines, so there are no
 //! `Future` objects; tasks need not be `Send`, take some 26 bytes beyond their future, and waking one is three plain
 //! stores. The crate has no I/O: how to wait is a [`Platform`]'s business, and `uasyncio-io` brings one that waits for sockets.
+//! On microcontrollers the same code runs without a heap, on a [`StaticLoop`].
 //!
 //! ```
 //! use uasyncio_core::{create_task, run, sleep_ms};
@@ -28,15 +29,26 @@
 //!
 //! # Features
 //!
-//! * `std` (default): threads; [`run`], [`ThreadPark`], [`Remote`]; panics of tasks are caught.
-//! * `alloc`: tasks on the heap, for targets without `std`.
-//! * `virtual-time`: [`VirtualTime`], for exact tests.
+//! They add; none takes anything away. Code that is written for fewer of them compiles and runs unchanged with more.
+//!
+//! * none: [`StaticLoop`], whose tasks are lent to it by its caller; [`sleep()`] and its kin, [`time`], [`budget`].
+//! * `alloc`: `EventLoop` and `create_task` too: tasks on a heap, which the program chooses by `#[global_allocator]`. It needs a target with
+//!   compare-and-swap.
+//! * `std` (default): threads; `run`, `ThreadPark`, `Remote`; panics of tasks are caught.
+//! * `virtual-time`: `VirtualTime`, for exact tests; with `alloc`.
 //! * `trace`: names, places and wait reasons of tasks.
-//! * `critical-section`: [`SharedWaker`] and [`SharedRing`] on targets without compare-and-swap, such as Cortex-M0.
+//! * `critical-section`: wakes from interrupts in critical sections of the crate of that name, which the program implements: [`StaticLoop`],
+//!   [`SharedWaker`] and [`SharedRing`] on targets without compare-and-swap, such as Cortex-M0. Without it and without compare-and-swap they
+//!   are not there. Where there is compare-and-swap it makes the [`StaticLoop`] smaller, and changes nothing with `std`.
+//! * `multi-core`: loops on several cores, or in threads, without `std`; see `set_core_id!`.
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)]
+#![cfg_attr(
+    not(any(target_has_atomic = "ptr", feature = "critical-section")),
+    allow(dead_code, unused_imports, reason = "on such a target no loop can be made, so nobody uses what loops use")
+)]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
@@ -46,20 +58,29 @@ extern crate std;
 mod platform;
 mod ticks;
 
+pub use clock::{time, time_rounded_up};
+pub use error::{Deadlock, RunError};
 pub use platform::{LoopContext, Platform};
+pub use sleep::{Sleep, YieldNow, sleep, sleep_ms, sleep_until, yield_now};
 pub use ticks::Ticks;
+pub use trace::{TaskId, TaskInfo, TaskState, current_task};
 pub use wait_list::{WaitList, WaitNode};
 
 // Files that may hold `unsafe`; ARCHITECTURE.md lists them with the invariants that they rely on.
 #[cfg(feature = "alloc")]
 #[allow(unsafe_code)]
 mod cell;
-#[cfg(feature = "alloc")]
+#[cfg(feature = "multi-core")]
+#[allow(unsafe_code)]
+mod core_id;
 #[allow(unsafe_code)]
 mod current;
 #[cfg(feature = "alloc")]
 #[allow(unsafe_code)]
 mod event_loop;
+#[cfg(feature = "alloc")]
+#[allow(unsafe_code)]
+mod local_ring;
 #[allow(unsafe_code)]
 pub mod pinned;
 #[cfg(feature = "alloc")]
@@ -73,19 +94,21 @@ mod shared_ring;
 mod shared_waker;
 #[cfg(feature = "alloc")]
 #[allow(unsafe_code)]
-mod sleep;
-#[cfg(feature = "alloc")]
-#[allow(unsafe_code)]
 mod slot;
 #[cfg(feature = "alloc")]
 #[allow(unsafe_code)]
 mod state;
+#[cfg(any(target_has_atomic = "ptr", feature = "critical-section"))]
+#[allow(unsafe_code)]
+mod static_loop;
 #[cfg(feature = "alloc")]
 #[allow(unsafe_code)]
 mod sub_wakers;
 #[cfg(feature = "alloc")]
 #[allow(unsafe_code)]
 mod task;
+#[allow(unsafe_code)]
+mod timer_node;
 #[allow(unsafe_code)]
 mod wait_list;
 #[cfg(feature = "alloc")]
@@ -95,11 +118,10 @@ mod waker;
 #[allow(unsafe_code)]
 mod wheel;
 
-#[cfg(feature = "alloc")]
 pub mod budget;
 #[cfg(feature = "alloc")]
 mod catch_cancel;
-#[cfg(feature = "alloc")]
+mod clock;
 mod error;
 #[cfg(feature = "alloc")]
 mod exception;
@@ -107,13 +129,17 @@ mod exception;
 mod handle;
 #[cfg(feature = "alloc")]
 mod report;
+mod sleep;
 #[cfg(any(target_has_atomic = "ptr", feature = "critical-section"))]
 mod sync;
+#[cfg(feature = "alloc")]
+mod task_error;
 #[cfg(feature = "std")]
 mod thread_park;
 #[cfg(feature = "std")]
 mod threadsafe;
-#[cfg(feature = "alloc")]
+#[cfg(any(target_has_atomic = "ptr", feature = "critical-section"))]
+mod timer_list;
 pub mod trace;
 #[cfg(all(feature = "alloc", feature = "virtual-time"))]
 mod virtual_time;
@@ -121,18 +147,14 @@ mod virtual_time;
 #[cfg(feature = "alloc")]
 pub use self::{
     catch_cancel::{CancelledError, CatchCancel, Resume, catch_cancel},
-    error::{Deadlock, Panic, RunError, TaskError},
     event_loop::{Attention, EventLoop},
     exception::{Exception, ExceptionContext},
-    handle::{
-        Loop, call_at_, call_later, call_later_ms, call_soon, create_task, current_task, get_event_loop, spawn,
-        try_get_event_loop,
-    },
+    handle::{Loop, call_at_, call_later, call_later_ms, call_soon, create_task, get_event_loop, spawn, try_get_event_loop},
+    local_ring::LocalRing,
     report::{Report, report},
-    sleep::{Sleep, YieldNow, sleep, sleep_ms, sleep_until, yield_now},
     sub_wakers::{ReadyMembers, SubWaker, SubWakers},
     task::{CancelOnDrop, Task},
-    trace::{TaskId, TaskInfo, TaskState},
+    task_error::{Panic, TaskError},
 };
 #[cfg(feature = "std")]
 pub use self::{
@@ -141,7 +163,13 @@ pub use self::{
     threadsafe::{LoopClosed, Remote, RemoteTask},
 };
 #[cfg(any(target_has_atomic = "ptr", feature = "critical-section"))]
-pub use self::{shared_ring::SharedRing, shared_waker::SharedWaker};
+pub use self::{
+    shared_ring::SharedRing,
+    shared_waker::SharedWaker,
+    static_loop::{StaticLoop, TableFull, spawn_pinned},
+};
+#[cfg(feature = "multi-core")]
+pub use core_id::{CORES, CoreId};
 #[cfg(all(feature = "std", feature = "virtual-time"))]
 pub use virtual_time::Hold;
 #[cfg(all(feature = "alloc", feature = "virtual-time"))]

@@ -72,6 +72,13 @@ pub trait Platform: 'static {
     /// many tasks are woken.
     fn notifier(&self) -> Waker;
 
+    /// Whether it takes the [`notifier`](Platform::notifier) to end a wait. `false`: any interrupt does, also one that came after the loop
+    /// has looked for work, and nothing but interrupts wakes tasks meanwhile. A [`StaticLoop`](crate::StaticLoop) does without the
+    /// notifier then, which makes small programs smaller.
+    fn needs_notice(&self) -> bool {
+        true
+    }
+
     /// The loop begins to run on this thread. Loops nest (one may be driven from inside another): keep what was there.
     fn enter(&self) {}
 

@@ -6,15 +6,14 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 
-use crate::state::LoopState;
-use crate::wheel::{FARTHEST, Node};
+use crate::timer_node::{FARTHEST, Node, Timers};
 use crate::{Ticks, current, trace};
 
-/// A sleep that never ends.
-const FOREVER: u64 = u64::MAX;
+/// For [`Node::hops`]: a sleep that never ends.
+const FOREVER: u16 = u16::MAX;
 
-/// A sleep that has not begun, and ends at the deadline that its node has already.
-const UNTIL: u64 = u64::MAX - 1;
+/// For [`Node::length`]: a sleep that has not begun, and ends at the deadline that its node has already.
+const UNTIL: u32 = u32::MAX;
 
 /// Waits for a number of milliseconds, counted from the first poll. The original's and MicroPython's `sleep_ms`.
 ///
@@ -40,12 +39,17 @@ const UNTIL: u64 = u64::MAX - 1;
 /// });
 /// ```
 pub fn sleep_ms(millis: u32) -> Sleep {
-    Sleep::new(u64::from(millis))
+    let sleep = Sleep { node: Node::new() };
+    let hops = millis.saturating_sub(1) / FARTHEST;
+    sleep.node.hops.set(hops as u16);
+    sleep.node.length.set(millis - hops * FARTHEST);
+    sleep
 }
 
 /// Waits for a length of time, rounded up to whole milliseconds. asyncio's `sleep`.
 ///
-/// As [`sleep_ms`], and any length will do: what is longer than the clock's range is chained, and [`Duration::MAX`] means never.
+/// As [`sleep_ms`], and any length will do: what is longer than the clock's range is chained. What is longer than 2 000 years, such
+/// as [`Duration::MAX`], means never.
 ///
 /// ```
 /// use std::time::Duration;
@@ -73,71 +77,113 @@ pub fn sleep(duration: Duration) -> Sleep {
 /// });
 /// ```
 pub fn sleep_until(deadline: Ticks) -> Sleep {
-    let sleep = Sleep::new(UNTIL);
-    sleep.node.set_deadline(deadline);
+    let sleep = Sleep { node: Node::new() };
+    sleep.begin_at(deadline);
     sleep
 }
 
-/// Whole milliseconds, rounded up; what does not fit is [`FOREVER`].
+/// Whole milliseconds, rounded up, of which there are at most `u64::MAX`.
 pub(crate) fn millis(duration: Duration) -> u64 {
     let part = u64::from(duration.subsec_nanos().div_ceil(1_000_000));
-    let millis = duration.as_secs().checked_mul(1_000).and_then(|whole| whole.checked_add(part));
-    millis.filter(|millis| *millis < UNTIL).unwrap_or(FOREVER)
+    if duration.as_secs() < u64::MAX / 2_000 { duration.as_secs() * 1_000 + part } else { u64::MAX }
 }
 
 /// The future of [`sleep`], [`sleep_ms`] and [`sleep_until`].
+///
+/// Its timer is inside: 48 bytes on a machine of 64 bits, 28 on one of 32 without the feature `alloc`.
 #[must_use = "a sleep does nothing unless it is awaited"]
 pub struct Sleep {
+    /// The timer. Its `length` is how long the hop is that is under way or to come first, at most [`FARTHEST`]; its `hops` says
+    /// how many of that length follow.
     node: Node,
-    /// What is to come, including what the timer is armed for.
-    left: u64,
 }
+
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Sleep>() == 48);
+#[cfg(all(target_pointer_width = "32", not(feature = "alloc")))]
+const _: () = assert!(size_of::<Sleep>() == 28);
 
 impl Sleep {
     pub(crate) fn new(millis: u64) -> Sleep {
-        Sleep { node: Node::new(), left: millis }
+        let sleep = Sleep { node: Node::new() };
+        sleep.begin(millis);
+        sleep
     }
 
     /// Starts the sleep anew with another length, counted from the next poll.
     pub fn reset(self: Pin<&mut Self>, duration: Duration) {
         self.node.leave();
-        // SAFETY: U9. The node, which is what must not move, stays where it is.
-        unsafe { self.get_unchecked_mut() }.left = millis(duration);
+        self.begin(millis(duration));
     }
 
     /// Starts the sleep anew, to end at a point in time; see [`sleep_until`].
     pub fn reset_at(self: Pin<&mut Self>, deadline: Ticks) {
         self.node.leave();
-        self.node.set_deadline(deadline);
-        // SAFETY: U9. The node, which is what must not move, stays where it is.
-        unsafe { self.get_unchecked_mut() }.left = UNTIL;
+        self.begin_at(deadline);
     }
 
-    /// What a timer can be armed for at once.
-    fn step(&self) -> u32 {
-        u32::try_from(self.left).map_or(FARTHEST, |left| left.min(FARTHEST))
+    /// The first hop is the part that is not a whole one.
+    #[inline]
+    fn begin(&self, millis: u64) {
+        let hops = millis.saturating_sub(1) / u64::from(FARTHEST);
+        self.node.hops.set(u16::try_from(hops).unwrap_or(FOREVER));
+        self.node.length.set((millis - hops * u64::from(FARTHEST)) as u32);
+    }
+
+    fn begin_at(&self, deadline: Ticks) {
+        self.node.set_deadline(deadline);
+        self.node.length.set(UNTIL);
+        self.node.hops.set(0);
+    }
+
+    /// In the loop whose timers these are.
+    #[inline]
+    fn poll_in(&self, timers: &impl Timers, waker: &Waker) -> Poll<()> {
+        let node = &self.node;
+        if node.hops.get() == FOREVER {
+            return Poll::Pending;
+        }
+        if node.timers() != timers.id() {
+            // The first poll, or the first one in another loop than before: the sleep begins here.
+            node.disarm();
+            self.start(timers, waker);
+            return Poll::Pending;
+        }
+        if node.is_armed() {
+            node.set_waker(waker);
+            return Poll::Pending;
+        }
+        if node.hops.get() == 0 {
+            return Poll::Ready(());
+        }
+        // The chain goes on from the last deadline, however late this poll is.
+        node.hops.set(node.hops.get() - 1);
+        node.length.set(FARTHEST);
+        node.set_waker(waker);
+        timers.arm(node, node.deadline().wrapping_add(FARTHEST), timers.now_rounded_up());
+        Poll::Pending
     }
 
     /// Arms the first timer.
-    fn start(&mut self, state: &LoopState, waker: &Waker) {
-        match self.left {
-            FOREVER => {}
-            0 => {
-                self.node.join(&state.wheel);
-                waker.wake_by_ref();
-            }
-            UNTIL => {
-                self.node.set_waker(waker);
-                let deadline = self.node.deadline();
-                let left = deadline.diff(state.now_rounded_up()).max(0) as u32;
-                self.left = u64::from(left);
-                state.arm_at(&self.node, deadline.wrapping_sub(left - self.step()));
-            }
-            _ => {
-                self.node.set_waker(waker);
-                state.arm_in(&self.node, self.step());
-            }
+    fn start(&self, timers: &impl Timers, waker: &Waker) {
+        let node = &self.node;
+        if node.length.get() == 0 {
+            node.join(timers.id());
+            waker.wake_by_ref();
+            return;
         }
+        node.set_waker(waker);
+        let now = timers.now_rounded_up();
+        let deadline = if node.length.get() == UNTIL {
+            let left = node.deadline().diff(now).max(0) as u32;
+            let hops = left.saturating_sub(1) / FARTHEST;
+            node.hops.set(hops as u16);
+            node.length.set(left - hops * FARTHEST);
+            node.deadline().wrapping_sub(hops * FARTHEST)
+        } else {
+            now.wrapping_add(node.length.get())
+        };
+        timers.arm(node, deadline, now);
     }
 }
 
@@ -146,38 +192,26 @@ impl Future for Sleep {
 
     #[track_caller]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let state = current::expect();
-        // SAFETY: U9. Nothing is moved out; the node is only looked at.
-        let this = unsafe { self.get_unchecked_mut() };
+        #[cfg(feature = "alloc")]
+        if let Some(state) = current::get() {
+            trace::waiting("a sleep");
+            return self.poll_in(state, cx.waker());
+        }
         trace::waiting("a sleep");
-        if !this.node.is_in(&state.wheel) {
-            // The first poll, or the first one in another loop than before: the sleep begins here.
-            this.node.disarm();
-            this.start(state, cx.waker());
-            return Poll::Pending;
+        match current::with_turn(|turn| self.poll_in(turn, cx.waker())) {
+            Some(poll) => poll,
+            None => current::no_loop(),
         }
-        if this.node.is_armed() {
-            this.node.set_waker(cx.waker());
-            return Poll::Pending;
-        }
-        this.left -= u64::from(this.step());
-        if this.left == 0 {
-            return Poll::Ready(());
-        }
-        // The chain goes on from the last deadline, however late this poll is.
-        this.node.set_waker(cx.waker());
-        state.arm_at(&this.node, this.node.deadline().wrapping_add(this.step()));
-        Poll::Pending
     }
 }
 
 impl fmt::Debug for Sleep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Sleep");
-        if self.node.is_armed() {
+        if self.node.is_armed() || self.node.length.get() == UNTIL {
             debug.field("deadline", &self.node.deadline());
         }
-        debug.field("left", &self.left).finish()
+        debug.field("hops", &self.node.hops.get()).finish_non_exhaustive()
     }
 }
 
@@ -218,6 +252,7 @@ impl Future for YieldNow {
     }
 }
 
+#[cfg(feature = "alloc")]
 pin_project_lite::pin_project! {
     /// A callback that waits for its time; made by `call_later` and its kin.
     pub(crate) struct Later<C> {
@@ -227,6 +262,7 @@ pin_project_lite::pin_project! {
     }
 }
 
+#[cfg(feature = "alloc")]
 impl<C: FnOnce()> Later<C> {
     /// To be called when the sleep is over.
     pub(crate) fn new(sleep: Sleep, callback: C) -> Later<C> {
@@ -234,6 +270,7 @@ impl<C: FnOnce()> Later<C> {
     }
 }
 
+#[cfg(feature = "alloc")]
 impl<C: FnOnce()> Future for Later<C> {
     type Output = ();
 

@@ -15,13 +15,14 @@ use core::task::Context;
 use crate::catch_cancel::Catchers;
 use crate::cell::{self, Runnable, Step};
 use crate::current;
-use crate::error::{Panic, TaskError, catch};
 use crate::exception::{Exception, ExceptionContext, Handler};
 use crate::remote::Gate;
 use crate::slot::{self, Fifo, FreeList, PageRef, SLOTS_PER_PAGE, SlotRef};
+use crate::task_error::{Panic, TaskError, catch};
+use crate::timer_node::{Node, Timers, TimersId};
 use crate::trace::Origin;
 use crate::waker::waker;
-use crate::wheel::{FARTHEST, Node, Wheel};
+use crate::wheel::Wheel;
 use crate::{Platform, TaskId, TaskInfo, Ticks};
 
 /// How many polls a pass makes before it looks at other threads' wakes, the clock and I/O again.
@@ -45,7 +46,7 @@ pub(crate) struct LoopState {
     first_page: Cell<Option<PageRef>>,
     last_page: Cell<Option<PageRef>>,
     pages: Cell<u32>,
-    pub(crate) wheel: Wheel,
+    wheel: Wheel,
     platform: RefCell<Option<Rc<dyn Platform>>>,
     handler: RefCell<Option<Handler>>,
     pub(crate) closed_world: Cell<bool>,
@@ -108,7 +109,7 @@ impl LoopState {
         static LIVES: AtomicU32 = AtomicU32::new(1);
         let life = loop {
             let life = LIVES.fetch_add(1, Ordering::Relaxed);
-            if life != 0 {
+            if life != 0 && life != TimersId::MAX {
                 break life;
             }
         };
@@ -467,33 +468,11 @@ impl LoopState {
         self.budget.set(self.budget.get().saturating_add(1).min(BUDGET_PER_POLL));
     }
 
-    /// The time that deadlines are counted from, read once in each poll that asks.
-    #[inline]
-    pub(crate) fn now_rounded_up(&self) -> Ticks {
-        match self.clock.get() {
-            Some(now) => now,
-            None => self.read_clock(),
-        }
-    }
-
     #[cold]
     fn read_clock(&self) -> Ticks {
         let now = self.platform().map_or(Ticks::default(), |platform| platform.now_rounded_up());
         self.clock.set(Some(now));
         now
-    }
-
-    /// Arms a timer `delay` ms from now, at most [`FARTHEST`].
-    #[inline]
-    pub(crate) fn arm_in(&self, node: &Node, delay: u32) {
-        debug_assert!(delay <= FARTHEST);
-        let now = self.now_rounded_up();
-        self.wheel.arm(node, now.wrapping_add(delay), now);
-    }
-
-    /// Arms a timer for a point in time, at most [`FARTHEST`] ahead.
-    pub(crate) fn arm_at(&self, node: &Node, deadline: Ticks) {
-        self.wheel.arm(node, deadline, self.now_rounded_up());
     }
 
     // Stopping and reporting.
@@ -546,6 +525,26 @@ impl LoopState {
         let mut context = ExceptionContext::new("a task panicked and nobody awaits it", Exception::Panic(panic));
         context.task = slot.map(TaskId::of);
         self.call_handler(&context);
+    }
+}
+
+impl Timers for LoopState {
+    #[inline]
+    fn id(&self) -> u32 {
+        self.wheel.id()
+    }
+
+    #[inline]
+    fn now_rounded_up(&self) -> Ticks {
+        match self.clock.get() {
+            Some(now) => now,
+            None => self.read_clock(),
+        }
+    }
+
+    #[inline]
+    fn arm(&self, node: &Node, deadline: Ticks, now: Ticks) {
+        self.wheel.arm(node, deadline, now);
     }
 }
 

@@ -2,17 +2,21 @@
 
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;
-#[cfg(all(loom, feature = "alloc"))]
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicUsize, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+#[cfg(all(loom, feature = "alloc"))]
+pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU32};
 
+#[cfg(all(not(loom), any(feature = "alloc", not(feature = "critical-section"))))]
+pub(crate) use core::sync::atomic::AtomicBool;
+#[cfg(all(not(loom), not(all(feature = "critical-section", not(feature = "std")))))]
+pub(crate) use core::sync::atomic::AtomicU8;
 #[cfg(all(not(loom), target_has_atomic = "ptr"))]
 pub(crate) use core::sync::atomic::AtomicUsize;
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic::Ordering;
 #[cfg(all(not(loom), feature = "alloc"))]
-pub(crate) use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
+pub(crate) use core::sync::atomic::{AtomicPtr, AtomicU32};
 
 #[cfg(all(feature = "critical-section", any(all(test, feature = "std"), not(target_has_atomic = "ptr"))))]
 mod critical;

@@ -9,10 +9,10 @@ use core::ptr::NonNull;
 use core::task::{Context, Poll};
 
 use crate::cell::{self, JoinCell, Joinable, Runnable};
-use crate::error::Panic;
 use crate::exception::{Exception, ExceptionContext};
 use crate::slot::SlotRef;
 use crate::state::LoopState;
+use crate::task_error::Panic;
 use crate::trace::Origin;
 use crate::waker::wake_slot;
 use crate::{TaskError, TaskId, current, trace};

@@ -10,8 +10,8 @@ use core::task::{Context, Poll, Waker};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::cell::Detached;
-use crate::error::catch;
 use crate::handle::Loop;
+use crate::task_error::catch;
 use crate::trace::Origin;
 use crate::{Task, TaskError, create_task, current};
 

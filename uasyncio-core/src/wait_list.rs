@@ -332,7 +332,7 @@ impl Drop for Earlier<'_> {
             if let Some(waker) = self.list.grant(link) {
                 // With `std` another panic does not abort the process.
                 #[cfg(feature = "std")]
-                let _unwound = crate::error::catch(|| waker.wake());
+                let _unwound = crate::task_error::catch(|| waker.wake());
                 #[cfg(not(feature = "std"))]
                 waker.wake();
             }
@@ -426,7 +426,8 @@ impl<'l> WaitNode<'l> {
     #[inline]
     pub fn poll_wait(self: Pin<&mut Self>, cx: &mut Context<'_>, demand: u32, reason: &'static str) -> Poll<()> {
         let link = &self.link;
-        match link.state.get() {
+        let state = link.state.get();
+        match state {
             State::Granted => {
                 link.state.set(State::Idle);
                 return Poll::Ready(());
@@ -439,11 +440,10 @@ impl<'l> WaitNode<'l> {
             }
             State::Waiting => {}
         }
-        #[cfg(feature = "alloc")]
         crate::trace::waiting(reason);
-        #[cfg(not(feature = "alloc"))]
-        let _ = reason;
-        link.set_waker(cx.waker());
+        if state == State::Idle || !link.will_wake(cx.waker()) {
+            link.set_waker(cx.waker());
+        }
         Poll::Pending
     }
 
@@ -478,14 +478,17 @@ impl<'l> WaitNode<'l> {
 }
 
 impl Link {
+    /// Whether this waker wakes whom it would wake now.
+    fn will_wake(&self, waker: &Waker) -> bool {
+        let now = self.waker.take();
+        let same = now.as_ref().is_some_and(|now| now.will_wake(waker));
+        self.waker.set(now);
+        same
+    }
+
     /// Sets who is woken, for a node that is linked.
+    #[inline]
     fn set_waker(&self, waker: &Waker) {
-        let old = self.waker.take();
-        let is_same = old.as_ref().is_some_and(|old| old.will_wake(waker));
-        self.waker.set(old); // to be woken by what the clone may do
-        if is_same {
-            return;
-        }
         let new = waker.clone();
         if self.state.get() != State::Waiting {
             return new.wake(); // the clone has made it granted

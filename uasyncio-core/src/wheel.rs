@@ -8,7 +8,7 @@
 //! When the wheel's time comes to the start of a list on a higher level, the list is *cascaded*: its nodes are put where they
 //! belong from there. The wheel's time `elapsed` follows the clock, but never passes a list that holds nodes.
 //!
-//! * Deadlines are at most [`FARTHEST`] ahead of the clock, so on level 5 only the next list is ever in use, and a list never
+//! * Deadlines are at most [`FARTHEST`](crate::timer_node::FARTHEST) ahead of the clock, so on level 5 only the next list is ever in use, and a list never
 //!   holds deadlines of two rotations. Longer sleeps are chained.
 //! * Equal deadlines stay FIFO (U9): two of them meet in the same list, because until that list is cascaded they differ from
 //!   `elapsed` in the same highest bit; a cascade goes from front to back.
@@ -19,40 +19,16 @@
 
 use alloc::boxed::Box;
 use core::cell::Cell;
-use core::marker::PhantomPinned;
-use core::ptr::{self, NonNull};
-use core::task::Waker;
+use core::ptr::NonNull;
 
 use crate::Ticks;
-
-/// The most that a deadline may be ahead of the clock, in ms: 12.4 days.
-pub(crate) const FARTHEST: u32 = 1 << 30;
+use crate::timer_node::{Link, Node};
 
 const BITS: u32 = 6;
 const LISTS: usize = 1 << BITS;
 const LEVELS: usize = 6;
 /// What 32 bits leave for the last level.
 const TOP_LISTS: usize = 1 << (u32::BITS - (LEVELS as u32 - 1) * BITS);
-
-/// A place in a circular list; alone, it points at itself or, in a node, at nothing.
-struct Link {
-    next: Cell<*const Link>,
-    prev: Cell<*const Link>,
-}
-
-/// A timer, pinned inside the future that waits.
-///
-/// Invariant U9: a linked node is pinned and stays in memory until it is unlinked, which its drop does; the wheel unlinks it
-/// before it wakes its waker, and unlinks all when it ends.
-#[repr(C)]
-pub(crate) struct Node {
-    link: Link,
-    waker: Cell<Option<Waker>>,
-    deadline: Cell<Ticks>,
-    /// The wheel that armed the node last, if it still exists; 0 else.
-    wheel: Cell<u32>,
-    pinned: PhantomPinned,
-}
 
 struct Level([Link; LISTS]);
 
@@ -78,144 +54,6 @@ struct Expiry {
     level: usize,
     index: usize,
     start: Ticks,
-}
-
-impl Link {
-    const fn new() -> Link {
-        Link { next: Cell::new(ptr::null()), prev: Cell::new(ptr::null()) }
-    }
-
-    fn is_linked(&self) -> bool {
-        !self.next.get().is_null()
-    }
-
-    /// Makes this the head of an empty list.
-    fn close(&self) {
-        self.next.set(self);
-        self.prev.set(self);
-    }
-
-    /// For the head of a list.
-    fn is_empty(&self) -> bool {
-        ptr::eq(self.next.get(), self)
-    }
-
-    /// For the head of a list.
-    fn push_back(&self, node: &Node) {
-        debug_assert!(!node.is_armed());
-        let link = ptr::from_ref(node).cast::<Link>(); // not `&node.link`: `front` goes back to the whole node
-        let last = self.prev.replace(link);
-        node.link.prev.set(last);
-        node.link.next.set(self);
-        // SAFETY: U9. What a list points at is linked, hence alive.
-        unsafe { (*last).next.set(link) };
-    }
-
-    fn unlink(&self) {
-        let (next, prev) = (self.next.replace(ptr::null()), self.prev.replace(ptr::null()));
-        // SAFETY: U9. The neighbours of a linked node are linked or heads, hence alive.
-        unsafe {
-            (*next).prev.set(prev);
-            (*prev).next.set(next);
-        }
-    }
-
-    /// For the head of a list: appends all of `other`, which is empty afterwards.
-    fn append(&self, other: &Link) {
-        if other.is_empty() {
-            return;
-        }
-        let (first, last) = (other.next.get(), other.prev.get());
-        let end = self.prev.replace(last);
-        // SAFETY: U9, as above.
-        unsafe {
-            (*end).next.set(first);
-            (*first).prev.set(end);
-            (*last).next.set(self);
-        }
-        other.close();
-    }
-
-    /// For the head of a list: its first node.
-    fn front(&self) -> Option<&Node> {
-        if self.is_empty() {
-            return None;
-        }
-        // SAFETY: U9. Between heads there are only links of nodes, each at its node's start (`repr(C)`), put there by a
-        // reference to the whole node.
-        Some(unsafe { &*self.next.get().cast::<Node>() })
-    }
-
-    /// For the head of a list: whether it has exactly one node.
-    fn is_single(&self) -> bool {
-        !self.is_empty() && ptr::eq(self.next.get(), self.prev.get())
-    }
-}
-
-impl Node {
-    pub(crate) const fn new() -> Node {
-        Node {
-            link: Link::new(),
-            waker: Cell::new(None),
-            deadline: Cell::new(Ticks::from_millis(0)),
-            wheel: Cell::new(0),
-            pinned: PhantomPinned,
-        }
-    }
-
-    /// Whether the deadline is still to come.
-    pub(crate) fn is_armed(&self) -> bool {
-        self.link.is_linked()
-    }
-
-    /// Whether it was this wheel that the node was armed in last, whether or not it has fired since.
-    pub(crate) fn is_in(&self, wheel: &Wheel) -> bool {
-        self.wheel.get() == wheel.id.get()
-    }
-
-    /// Counts as fired in this wheel.
-    pub(crate) fn join(&self, wheel: &Wheel) {
-        self.wheel.set(wheel.id.get());
-    }
-
-    /// Disarms the node, which belongs to no wheel from then on.
-    pub(crate) fn leave(&self) {
-        self.disarm();
-        self.wheel.set(0);
-    }
-
-    pub(crate) fn deadline(&self) -> Ticks {
-        self.deadline.get()
-    }
-
-    /// Notes the deadline of a node that is not armed, for who arms it later.
-    pub(crate) fn set_deadline(&self, deadline: Ticks) {
-        debug_assert!(!self.is_armed());
-        self.deadline.set(deadline);
-    }
-
-    /// Takes the node out of its wheel, if it is in one.
-    pub(crate) fn disarm(&self) {
-        if self.is_armed() {
-            self.link.unlink();
-        }
-        drop(self.waker.take());
-    }
-
-    /// Sets who is woken, unless it is the same.
-    pub(crate) fn set_waker(&self, waker: &Waker) {
-        let old = self.waker.take();
-        match old {
-            Some(old) if old.will_wake(waker) => self.waker.set(Some(old)),
-            _ => self.waker.set(Some(waker.clone())),
-        }
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        self.disarm();
-    }
 }
 
 impl Level {
@@ -251,12 +89,18 @@ impl Wheel {
         self.due.close();
     }
 
+    /// Which wheel this is; see [`open`](Wheel::open).
+    #[inline]
+    pub(crate) fn id(&self) -> u32 {
+        self.id.get()
+    }
+
     /// Whether there is nothing to ask the clock for.
     pub(crate) fn is_idle(&self) -> bool {
         self.idle.get()
     }
 
-    /// Arms a node, which is pinned and not armed, for `deadline`, at most [`FARTHEST`] after `now`. A deadline that has
+    /// Arms a node, which is pinned and not armed, for `deadline`, at most [`FARTHEST`](crate::timer_node::FARTHEST) after `now`. A deadline that has
     /// passed fires in the next pass.
     #[inline]
     pub(crate) fn arm(&self, node: &Node, deadline: Ticks, now: Ticks) {
@@ -267,8 +111,8 @@ impl Wheel {
             }
             self.elapsed.set(now.wrapping_sub(1)); // the clock may have been rounded up
         }
-        node.deadline.set(deadline);
-        node.wheel.set(self.id.get());
+        node.set_deadline(deadline);
+        node.join(self.id.get());
         let done = match self.cascade.get() {
             Some(expiry) => expiry.start.wrapping_sub(1),
             None => self.elapsed.get(),
@@ -285,7 +129,7 @@ impl Wheel {
     /// of the clock's range.
     #[inline]
     fn place(&self, node: &Node, from: Ticks) {
-        let deadline = node.deadline.get();
+        let deadline = node.deadline();
         let highest = (deadline.as_millis() ^ from.as_millis()).ilog2();
         let level = (highest / BITS) as usize;
         let index = (deadline.as_millis() >> (level as u32 * BITS)) as usize % LISTS;
@@ -356,7 +200,7 @@ impl Wheel {
         };
         let list = self.list(expiry.level, expiry.index);
         match list.front() {
-            Some(only) if list.is_single() => Some(only.deadline.get()),
+            Some(only) if list.is_single() => Some(only.deadline()),
             _ => Some(expiry.start),
         }
     }
@@ -372,8 +216,7 @@ impl Wheel {
                     return;
                 }
                 left -= 1;
-                node.link.unlink();
-                if let Some(waker) = node.waker.take() {
+                if let Some(waker) = node.fire() {
                     waker.wake();
                 }
             }
@@ -393,8 +236,8 @@ impl Wheel {
                         return;
                     }
                     left -= 1;
-                    node.link.unlink();
-                    if node.deadline.get() == expiry.start {
+                    node.unlink();
+                    if node.deadline() == expiry.start {
                         self.due.push_back(node);
                     } else {
                         self.place(node, expiry.start);
@@ -421,10 +264,9 @@ impl Wheel {
             }
         }
         while let Some(node) = self.due.front() {
-            node.link.unlink();
-            node.wheel.set(0);
-            if let Some(waker) = node.waker.take() {
-                let _unwound = crate::error::catch(|| waker.wake());
+            node.join(0);
+            if let Some(waker) = node.fire() {
+                let _unwound = crate::task_error::catch(|| waker.wake());
             }
         }
         for level in &self.levels {

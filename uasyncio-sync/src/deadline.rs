@@ -39,5 +39,6 @@ impl Deadline {
 
 /// Whole milliseconds, rounded up.
 pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+    let part = u64::from(duration.subsec_nanos().div_ceil(1_000_000));
+    duration.as_secs().saturating_mul(1_000).saturating_add(part)
 }

@@ -26,7 +26,7 @@ use core::time::Duration;
 
 use pin_project_lite::pin_project;
 use uasyncio_core::trace::waiting;
-use uasyncio_core::{Sleep, Ticks, WaitList, WaitNode, get_event_loop, sleep_until};
+use uasyncio_core::{Sleep, Ticks, WaitList, WaitNode, sleep_until, time, time_rounded_up};
 
 use crate::deadline::{Deadline, millis};
 use crate::turn::poll_proceed;
@@ -116,7 +116,7 @@ impl Delay {
     }
 
     fn trigger_in(&self, millis: u64) {
-        let new = Deadline::after(get_event_loop().time_rounded_up(), millis);
+        let new = Deadline::after(time_rounded_up(), millis);
         self.settle();
         let old = self.deadline.replace(Some(new));
         // Timers for an earlier point find out by themselves that it was moved.
@@ -236,7 +236,7 @@ impl Delay {
     /// The deadline, and whether it has come; hops on towards it.
     fn look(&self) -> Option<(Deadline, bool)> {
         let mut deadline = self.deadline.get()?;
-        let over = deadline.lateness(get_event_loop().time()).is_some();
+        let over = deadline.lateness(time()).is_some();
         self.deadline.set(Some(deadline));
         Some((deadline, over))
     }

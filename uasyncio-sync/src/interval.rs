@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use pin_project_lite::pin_project;
 use uasyncio_core::trace::waiting;
-use uasyncio_core::{Sleep, Ticks, get_event_loop, sleep_until};
+use uasyncio_core::{Sleep, Ticks, sleep_until, time, time_rounded_up};
 
 use crate::deadline::{Deadline, millis};
 use crate::turn::poll_proceed;
@@ -202,7 +202,7 @@ impl Interval {
             MissedTickBehavior::Burst => (0, Deadline::after(due, self.period)),
             MissedTickBehavior::Skip => (behind, Deadline::after(due, (behind + 1).saturating_mul(self.period))),
             MissedTickBehavior::Delay if late == 0 => (0, Deadline::after(due, self.period)),
-            MissedTickBehavior::Delay => (behind, Deadline::after(get_event_loop().time_rounded_up(), self.period)),
+            MissedTickBehavior::Delay => (behind, Deadline::after(time_rounded_up(), self.period)),
         };
         let number = self.number;
         self.number = number.wrapping_add(missed + 1);
@@ -229,17 +229,16 @@ impl Future for IntervalTick<'_> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Tick> {
         let mut this = self.project();
         let interval = &mut **this.interval;
-        let event_loop = get_event_loop();
         loop {
             let mut deadline = match interval.schedule {
                 Schedule::At(deadline) => deadline,
-                Schedule::InAPeriod => Deadline::after(event_loop.time_rounded_up(), interval.period),
+                Schedule::InAPeriod => Deadline::after(time_rounded_up(), interval.period),
                 Schedule::Now => {
                     ready!(poll_proceed(cx));
-                    return Poll::Ready(interval.take(event_loop.time_rounded_up(), 0));
+                    return Poll::Ready(interval.take(time_rounded_up(), 0));
                 }
             };
-            let lateness = deadline.lateness(event_loop.time());
+            let lateness = deadline.lateness(time());
             interval.schedule = Schedule::At(deadline);
             if let Some(late) = lateness {
                 ready!(poll_proceed(cx));

@@ -33,13 +33,12 @@
 //! # Features
 //!
 //! * `std` (default): as `alloc`, on an event loop that catches panics.
-//! * `alloc`: what keeps things on the heap (the queues without a fixed size, [`TaskGroup`], `gather` of a `Vec`), and what
-//!   needs a clock.
+//! * `alloc`: what keeps things on the heap: the queues without a fixed size, [`TaskGroup`], `gather` of a `Vec`.
 //! * `trace`: a snapshot of the tasks says what each one waits for; see [`uasyncio_core::trace`].
 //! * `critical-section`: [`ThreadSafeFlag`] and [`ThreadSafeQueue`] on targets without compare-and-swap, such as Cortex-M0.
 //!
 //! Without any of them there are the locks, [`Event`], [`Watch`], [`RingbufQueue`], what is [`ThreadSafeFlag`]'s kind, `gather`
-//! of tuples and arrays, and `select`.
+//! of tuples and arrays, `select`, and all that waits for time, such as [`wait_for`], on a [`StaticLoop`](uasyncio_core::StaticLoop) too.
 
 #![no_std]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -54,13 +53,10 @@ extern crate std;
 mod as_completed;
 mod barrier;
 mod condition;
-#[cfg(feature = "alloc")]
 mod deadline;
-#[cfg(feature = "alloc")]
 mod delay;
 mod event;
 mod gather;
-#[cfg(feature = "alloc")]
 mod interval;
 #[cfg(feature = "alloc")]
 mod lifo_queue;
@@ -85,42 +81,39 @@ mod task_group;
 mod thread_safe_flag;
 #[cfg(any(target_has_atomic = "ptr", feature = "critical-section"))]
 mod thread_safe_queue;
-#[cfg(feature = "alloc")]
 mod timeout;
-#[cfg(feature = "alloc")]
 mod timer;
 mod turn;
 #[cfg(feature = "alloc")]
 mod wait;
-#[cfg(feature = "alloc")]
 mod wait_for;
 mod watch;
 
 #[cfg(feature = "alloc")]
 pub use self::{
     as_completed::{AsCompleted, NextCompleted, as_completed},
-    delay::{Delay, DelayRun, DelayWait},
     gather::{gather_iter, try_gather_iter},
-    interval::{Interval, IntervalTick, MissedTickBehavior, Tick, interval, interval_at, interval_ms},
     lifo_queue::LifoQueue,
     priority_queue::PriorityQueue,
     queue::{Fifo, Lifo, Queue, QueueGet, QueueJoin, QueueOrder, QueuePut, QueueStream, SmallestFirst},
     shield::shield,
     task_group::{RunTaskGroup, TaskGroup, TaskGroupError, task_group},
-    timeout::{RunTimeout, Timeout, timeout, timeout_ms},
     wait::{ReturnWhen, Wait, Waited, wait},
-    wait_for::{TimeoutError, WaitFor, wait_for, wait_for_ms},
 };
 pub use self::{
     barrier::{Barrier, BarrierWait, BrokenBarrierError},
     condition::{Condition, ConditionWait, ConditionWaitFor},
+    delay::{Delay, DelayRun, DelayWait},
     event::{Event, EventWait},
     gather::{Gather, Gathering, TryGather, TryGathering, gather, try_gather},
+    interval::{Interval, IntervalTick, MissedTickBehavior, Tick, interval, interval_at, interval_ms},
     lock::{Lock, LockAcquire, LockGuard},
     queue_error::{GetNowaitError, PutNowaitError, QueueShutDown},
     ringbuf_queue::{RingbufGet, RingbufOverwritten, RingbufQueue, RingbufStream},
     select::{Select, Select3, Select4, Selected, Selected3, Selected4, select, select3, select4},
     semaphore::{Semaphore, SemaphoreAcquire, SemaphoreClosed, SemaphorePermit, TryAcquireError},
+    timeout::{RunTimeout, Timeout, timeout, timeout_ms},
+    wait_for::{TimeoutError, WaitFor, wait_for, wait_for_ms},
     watch::{Watch, WatchChanged, WatchClosed, WatchReceiver, WatchRef, WatchSender},
 };
 #[cfg(any(target_has_atomic = "ptr", feature = "critical-section"))]

@@ -147,12 +147,14 @@ impl<T: ?Sized> Lock<T> {
     }
 
     /// Waits until the lock is handed over.
+    #[cold]
     #[inline(never)]
     fn poll_wait<'l>(&'l self, place: Pin<&mut Place<'l>>, cx: &mut Context<'_>) -> Poll<()> {
         self.waited_for.set(true);
         place.poll_wait(&self.waiting, cx, 1, "a lock")
     }
 
+    #[cold]
     #[inline(never)]
     fn give_up(&self, place: Pin<&mut Place<'_>>) {
         if place.cancel() {
@@ -289,15 +291,18 @@ impl<'l, T: ?Sized> Future for LockAcquire<'l, T> {
 
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<LockGuard<'l, T>> {
-        let this = self.project();
+        let mut this = self.project();
+        let lock = *this.lock;
         if !this.place.is_taken() {
-            if let Some(guard) = this.lock.try_lock() {
+            if let Some(guard) = lock.try_lock() {
                 ready!(poll_proceed(cx));
                 return Poll::Ready(guard);
             }
         }
-        ready!(this.lock.poll_wait(this.place, cx));
-        Poll::Ready(LockGuard { value: this.lock.value.borrow_mut(), held: Held(this.lock) })
+        if !this.place.as_mut().take_grant() {
+            ready!(lock.poll_wait(this.place, cx));
+        }
+        Poll::Ready(LockGuard { value: lock.value.borrow_mut(), held: Held(lock) })
     }
 }
 

@@ -7,6 +7,8 @@
 use core::task::{Context, Poll, Waker};
 
 use uasyncio_core::SharedWaker;
+use uasyncio_core::budget::refund;
+use uasyncio_core::trace::waiting;
 
 /// A flag that anybody may change.
 #[derive(Debug)]
@@ -123,12 +125,3 @@ pub(crate) fn poll_with<T>(
         }
     }
 }
-
-#[cfg(feature = "alloc")]
-use uasyncio_core::{budget::refund, trace::waiting};
-
-#[cfg(not(feature = "alloc"))]
-fn refund() {}
-
-#[cfg(not(feature = "alloc"))]
-fn waiting(_: &'static str) {}

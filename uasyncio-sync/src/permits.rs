@@ -93,7 +93,7 @@ impl Permits {
     #[inline]
     pub(crate) fn poll_acquire<'p>(
         &'p self,
-        place: Pin<&mut Place<'p>>,
+        mut place: Pin<&mut Place<'p>>,
         cx: &mut Context<'_>,
         demand: u32,
         reason: &'static str,
@@ -103,9 +103,13 @@ impl Permits {
             self.free.set(self.free.get() - demand);
             return Poll::Ready(Ok(()));
         }
+        if !self.closed.get() && place.as_mut().take_grant() {
+            return Poll::Ready(Ok(()));
+        }
         self.poll_wait(place, cx, demand, reason)
     }
 
+    #[cold]
     #[inline(never)]
     fn poll_wait<'p>(
         &'p self,
@@ -135,6 +139,7 @@ impl Permits {
         }
     }
 
+    #[cold]
     #[inline(never)]
     fn give_up(&self, place: Pin<&mut Place<'_>>, demand: u32) {
         let back = if place.cancel() { demand } else { 0 };

@@ -36,6 +36,16 @@ impl<'l> Place<'l> {
         self.node.as_ref().is_some_and(WaitNode::is_waiting)
     }
 
+    /// Takes what was granted, if it was.
+    #[inline]
+    pub(crate) fn take_grant(self: Pin<&mut Self>) -> bool {
+        let is_granted = self.node.as_ref().is_some_and(WaitNode::is_granted);
+        if is_granted {
+            self.project().node.set(None);
+        }
+        is_granted
+    }
+
     /// [Waits](WaitNode::poll_wait) in `list`, which is always the same one.
     pub(crate) fn poll_wait(
         self: Pin<&mut Self>,

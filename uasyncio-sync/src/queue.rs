@@ -2,29 +2,42 @@
 //!
 //! # How it counts
 //!
-//! The items lie in a storage that says which one is next. Two sets of permits count: `items`, those that may be got, and
-//! `room`, the places that may be filled. Whoever gets takes one of the items first and gives one of the room back afterwards,
-//! and the other way round for whoever puts. So all that waits, waits for permits, and what `permits.rs` promises holds here:
-//! nobody is overtaken, and a grant to one who is dropped goes to the next. A place or an item that was granted stays where it
-//! is until the one who has it runs; which item that will be is known only then.
+//! The items lie in a storage that says which one is next. What is free for whoever comes is compared with their number:
 //!
-//! An unbounded queue has `u32::MAX` places. A shut down queue has neither kind of permit, and its storage alone says what can
-//! be got.
+//! * `promised` items were promised to getters that have not run yet: one may be got while there are more.
+//! * `places` is the bound, less the places that were promised to putters that have not run yet: one may be put while there are
+//!   fewer items.
+//!
+//! When an item or a place becomes free, it is promised at once to the one who waits longest, before he is woken; if he is
+//! dropped before he runs, it goes to the next. So nothing is free while anybody waits for it, and nobody is overtaken. A place or
+//! an item that was promised stays where it is until the one who has it runs; which item that will be is known only then.
+//!
+//! An unbounded queue has `usize::MAX` places. In a shut down queue nothing is free and no promise counts: its storage alone says
+//! what can be got.
+//!
+//! # Quick and careful
+//!
+//! As long as nobody waits, putting and getting compare one number each: there is room if there are fewer items than the limit
+//! that the storage was told, and an item if there are more than `get_above`. While somebody waits whom it would concern, these
+//! are 0 and `usize::MAX`, so that whoever comes goes the careful way and looks at all of the above. They may be too strict, but
+//! never too lax: before foreign code runs they are made strict, and each careful step ends with them right (`settle`). What is
+//! careful is `#[cold]`: not that it were slow, but so that the compiler lays out the quick way in one piece.
 
 mod futures;
 mod order;
 
-use core::cell::{Cell, RefCell};
-use core::cmp::Ordering;
+use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
 
 use uasyncio_core::WaitList;
 
 pub use self::futures::{QueueGet, QueueJoin, QueuePut, QueueStream};
 pub use self::order::{Fifo, Lifo, QueueOrder, SmallestFirst};
-use crate::permits::Permits;
-use crate::turn::Finally;
+use crate::place::Place;
+use crate::turn::{Finally, refund};
 use crate::{GetNowaitError, PutNowaitError};
 
 /// A queue of items between tasks, first in, first out. asyncio's `Queue`.
@@ -62,11 +75,17 @@ use crate::{GetNowaitError, PutNowaitError};
 /// });
 /// ```
 pub struct Queue<T, O = Fifo<T>> {
-    storage: RefCell<O>,
-    items: Permits,
-    room: Permits,
-    maxsize: Option<usize>,
+    storage: O,
+    get_above: Cell<usize>,
+    /// How many items were put, less those that were done.
     unfinished: Cell<usize>,
+    getting: WaitList,
+    putting: WaitList,
+    /// `usize::MAX`, if it was shut down.
+    promised: Cell<usize>,
+    /// 0, if it was shut down.
+    places: Cell<usize>,
+    maxsize: Option<usize>,
     /// Those that wait until nothing is unfinished.
     joining: WaitList,
     content: PhantomData<T>,
@@ -104,17 +123,20 @@ impl<T> Queue<T> {
 impl<T, O> Queue<T, O> {
     #[track_caller]
     pub(crate) const fn with(storage: O, maxsize: Option<usize>) -> Queue<T, O> {
-        let room = match maxsize {
+        let places = match maxsize {
             Some(0) => panic!("a bounded queue has room for one item at least; use `unbounded` for one without a limit"),
-            Some(maxsize) if maxsize < u32::MAX as usize => maxsize as u32,
-            _ => u32::MAX,
+            Some(maxsize) => maxsize,
+            None => usize::MAX,
         };
         Queue {
-            storage: RefCell::new(storage),
-            items: Permits::new(0),
-            room: Permits::new(room),
-            maxsize,
+            storage,
+            get_above: Cell::new(0),
             unfinished: Cell::new(0),
+            getting: WaitList::new(),
+            putting: WaitList::new(),
+            promised: Cell::new(0),
+            places: Cell::new(places),
+            maxsize,
             joining: WaitList::new(),
             content: PhantomData,
         }
@@ -138,8 +160,9 @@ impl<T, O> Queue<T, O> {
     /// queue.shutdown(false);
     /// assert!(queue.is_shut_down());
     /// ```
+    #[inline]
     pub fn is_shut_down(&self) -> bool {
-        self.room.is_closed()
+        self.promised.get() == usize::MAX
     }
 
     /// Waits until all items that were put have been got and [done](Queue::task_done). asyncio's `join`.
@@ -196,6 +219,22 @@ impl<T, O> Queue<T, O> {
     }
 }
 
+impl<T, O> Queue<T, O> {
+    /// For a get that is dropped while it may have to wait: what it was promised goes to the next.
+    fn give_up_item(&self, place: Pin<&mut Place<'_>>) {
+        if place.cancel() && !self.is_shut_down() && !self.getting.wake_one() {
+            self.promised.set(self.promised.get() - 1);
+        }
+    }
+
+    /// For a put that is dropped while it may have to wait: what it was promised goes to the next.
+    fn give_up_room(&self, place: Pin<&mut Place<'_>>) {
+        if place.cancel() && !self.is_shut_down() && !self.putting.wake_one() {
+            self.places.set(self.places.get() + 1);
+        }
+    }
+}
+
 impl<T, O: QueueOrder<T>> Queue<T, O> {
     /// Puts an item, and waits for room if there is none. asyncio's `put`.
     ///
@@ -239,7 +278,8 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
     /// ```
     #[inline]
     pub fn put_nowait(&self, item: T) -> Result<(), PutNowaitError<T>> {
-        if self.room.try_acquire(1) {
+        let Err(item) = self.put_quickly(item) else { return Ok(()) };
+        if self.has_room() {
             self.insert(item);
             Ok(())
         } else if self.is_shut_down() {
@@ -288,7 +328,9 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
     /// ```
     #[inline]
     pub fn get_nowait(&self) -> Result<T, GetNowaitError> {
-        if self.items.try_acquire(1) || self.is_shut_down() {
+        if let Some(item) = self.get_quickly() {
+            Ok(item)
+        } else if self.has_item() || self.is_shut_down() {
             self.remove().ok_or(GetNowaitError::QueueShutDown)
         } else {
             Err(GetNowaitError::QueueEmpty)
@@ -328,7 +370,7 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
     /// assert_eq!(queue.qsize(), 1);
     /// ```
     pub fn qsize(&self) -> usize {
-        self.storage.borrow().len()
+        self.storage.len()
     }
 
     /// Whether [`qsize`](Queue::qsize) is 0.
@@ -371,68 +413,152 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
     /// assert_eq!(queue.get_nowait(), Err(GetNowaitError::QueueShutDown));
     /// ```
     pub fn shutdown(&self, immediate: bool) {
-        self.items.close();
-        self.room.close();
+        self.promised.set(usize::MAX);
+        self.places.set(0);
+        self.settle();
         let dropped = if immediate { self.storage.take() } else { O::default() };
         let unfinished = self.unfinished.get();
         self.unfinished.set(unfinished.saturating_sub(dropped.len()));
         // Everything is as it will be; now others may run. In this order, from the last to the first:
         let _dropped = dropped;
-        let _putters = Finally(|| self.room.wake_all());
-        let _getters = Finally(|| self.items.wake_all());
+        let _putters = Finally(|| _ = self.putting.wake_all());
+        let _getters = Finally(|| _ = self.getting.wake_all());
         if unfinished > 0 && self.unfinished.get() == 0 {
             self.joining.wake_all();
         }
     }
 
-    /// Puts an item into a place that the caller has a permit for.
+    /// Puts an item, if that may be done quickly.
     #[inline(always)]
+    fn put_quickly(&self, item: T) -> Result<(), T> {
+        self.storage.push_below_limit(item)?;
+        self.unfinished.set(self.unfinished.get() + 1);
+        Ok(())
+    }
+
+    /// Takes the next item, if that may be done quickly.
+    #[inline(always)]
+    fn get_quickly(&self) -> Option<T> {
+        if !O::MAY_PANIC && self.storage.len() > self.get_above.get() { self.storage.pop() } else { None }
+    }
+
+    /// Sets right what may be done quickly.
+    fn settle(&self) {
+        self.storage.set_limit(if self.getting.is_empty() { self.places.get() } else { 0 });
+        self.get_above.set(if self.putting.is_empty() { self.promised.get() } else { usize::MAX });
+    }
+
+    /// Whether an item may be got without waiting and without overtaking anybody.
+    fn has_item(&self) -> bool {
+        self.storage.len() > self.promised.get()
+    }
+
+    /// Whether an item may be put without waiting and without overtaking anybody.
+    fn has_room(&self) -> bool {
+        self.storage.len() < self.places.get()
+    }
+
+    /// Puts an item into a place that is free.
+    #[inline(never)]
     fn insert(&self, item: T) {
-        let balance = Balance::before(self, &self.room);
-        self.storage.borrow_mut().push(item);
+        let balance = Balance::before(self);
+        self.storage.push(item);
         core::mem::forget(balance);
         self.has_come();
     }
 
-    /// Takes the next item, which the caller has a permit for. `None` only after a shutdown.
-    #[inline(always)]
+    /// Takes the next item, which is free. `None` only after a shutdown.
+    #[inline(never)]
     fn remove(&self) -> Option<T> {
-        let balance = Balance::before(self, &self.items);
-        let item = self.storage.borrow_mut().pop();
+        let balance = Balance::before(self);
+        let item = self.storage.pop();
         core::mem::forget(balance);
-        self.room.release(1);
+        self.promise_room();
         item
     }
 
-    #[inline(always)]
     fn has_come(&self) {
         self.unfinished.set(self.unfinished.get() + 1);
-        self.items.release(1);
+        self.promise_item();
+    }
+
+    /// Promises the item that has become free to the one who waits longest.
+    fn promise_item(&self) {
+        if !self.getting.is_empty() && self.has_item() {
+            self.promised.set(self.promised.get() + 1);
+            self.get_above.set(usize::MAX);
+            self.getting.wake_one();
+        }
+        self.settle();
+    }
+
+    /// Promises the place that has become free to the one who waits longest.
+    fn promise_room(&self) {
+        if !self.putting.is_empty() && self.has_room() {
+            self.places.set(self.places.get() - 1);
+            self.storage.set_limit(0);
+            self.putting.wake_one();
+        }
+        self.settle();
+    }
+
+    /// The poll of a get that cannot have an item quickly.
+    fn poll_get<'q>(&'q self, place: Pin<&mut Place<'q>>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        if place.is_taken() || !self.has_item() {
+            if self.is_shut_down() {
+                place.cancel();
+                return Poll::Ready(self.remove());
+            }
+            if !place.is_taken() {
+                refund();
+                self.storage.set_limit(0);
+            }
+            ready!(place.poll_wait(&self.getting, cx, 1, "an item in a queue"));
+            self.promised.set(self.promised.get() - 1);
+        }
+        Poll::Ready(self.remove())
+    }
+
+    /// Waits for a place, for a put that cannot have one quickly. `false`: there will be none any more.
+    fn poll_room<'q>(&'q self, place: Pin<&mut Place<'q>>, cx: &mut Context<'_>) -> Poll<bool> {
+        if place.is_taken() || !self.has_room() {
+            if self.is_shut_down() {
+                place.cancel();
+                return Poll::Ready(false);
+            }
+            if !place.is_taken() {
+                refund();
+                self.get_above.set(usize::MAX);
+            }
+            ready!(place.poll_wait(&self.putting, cx, 1, "room in a queue"));
+            self.places.set(self.places.get() + 1);
+        }
+        Poll::Ready(true)
     }
 }
 
-/// Puts the permits right when the storage panics, which it does only if the comparison of items does.
+/// Keeps the promises when the storage panics, which it does only if the comparison of items does.
 struct Balance<'q, T, O: QueueOrder<T>> {
     queue: &'q Queue<T, O>,
     /// The number of items before.
     length: usize,
-    /// What the caller has a permit of.
-    permit: &'q Permits,
 }
 
 impl<'q, T, O: QueueOrder<T>> Balance<'q, T, O> {
     #[inline]
-    fn before(queue: &'q Queue<T, O>, permit: &'q Permits) -> Option<Balance<'q, T, O>> {
-        O::MAY_PANIC.then(|| Balance { queue, length: queue.qsize(), permit })
+    fn before(queue: &'q Queue<T, O>) -> Option<Balance<'q, T, O>> {
+        O::MAY_PANIC.then(|| Balance { queue, length: queue.qsize() })
     }
 }
 
 impl<T, O: QueueOrder<T>> Drop for Balance<'_, T, O> {
     fn drop(&mut self) {
-        match self.queue.qsize().cmp(&self.length) {
-            Ordering::Greater => self.queue.has_come(),
-            Ordering::Equal => self.permit.release(1),
-            Ordering::Less => self.queue.room.release(1),
+        // What was promised to the one who panics is free again, on either side.
+        let _room = Finally(|| self.queue.promise_room());
+        if self.queue.qsize() > self.length {
+            self.queue.has_come();
+        } else {
+            self.queue.promise_item();
         }
     }
 }

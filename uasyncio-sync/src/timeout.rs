@@ -10,7 +10,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 
-use uasyncio_core::{Ticks, get_event_loop};
+use uasyncio_core::{Ticks, time};
 
 use crate::TimeoutError;
 use crate::timer::Timer;
@@ -199,7 +199,7 @@ impl Timeout {
     fn started_limit(&self) -> Limit {
         let mut limit = self.limit.get();
         if self.stage.get() == Stage::Running && limit.start.is_none() && limit.length != Duration::MAX {
-            limit.start = Some(get_event_loop().time());
+            limit.start = Some(time());
             self.limit.set(limit);
         }
         limit
@@ -209,7 +209,7 @@ impl Timeout {
     fn left(&self) -> Duration {
         match self.limit.get() {
             Limit { start: Some(start), length } => {
-                let passed = get_event_loop().time().wrapping_sub(start.as_millis());
+                let passed = time().wrapping_sub(start.as_millis());
                 length.saturating_sub(Duration::from_millis(passed.as_millis().into()))
             }
             Limit { start: None, length: Duration::ZERO } => Duration::ZERO,

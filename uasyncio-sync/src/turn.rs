@@ -1,22 +1,12 @@
 //! Fairness and waking, for all that waits here.
 
-use core::task::{Context, Poll};
-
 use uasyncio_core::WaitList;
 
 /// Takes one operation from the budget of the task, before it succeeds without having waited.
+pub(crate) use uasyncio_core::budget::poll_proceed;
+/// Gives back what [`poll_proceed`] took, for an operation that has to wait after all.
 #[cfg(feature = "alloc")]
-#[inline]
-pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
-    uasyncio_core::budget::poll_proceed(cx)
-}
-
-/// Without a loop on the heap there is no budget.
-#[cfg(not(feature = "alloc"))]
-#[inline]
-pub(crate) fn poll_proceed(_: &mut Context<'_>) -> Poll<()> {
-    Poll::Ready(())
-}
+pub(crate) use uasyncio_core::budget::refund;
 
 /// Does something at the end of a scope, also when a foreign waker panics before.
 pub(crate) struct Finally<F: FnMut()>(pub(crate) F);

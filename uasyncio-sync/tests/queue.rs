@@ -270,6 +270,33 @@ fn a_task_that_only_puts_and_gets_gives_way() {
     });
 }
 
+/// What has to wait takes nothing from the budget: each of them stands in its line after one poll.
+#[test]
+fn a_task_may_begin_to_wait_for_any_number_of_queues_in_one_poll() {
+    at_both_starts(|event_loop, _| {
+        let done = event_loop.run_until_complete(async {
+            let queue = Queue::bounded(1);
+            let mut gets: Vec<_> = (0..300).map(|_| Box::pin(queue.get())).collect();
+            poll_fn(|cx| {
+                assert!(gets.iter_mut().all(|get| get.as_mut().poll(cx).is_pending()));
+                Poll::Ready(())
+            })
+            .await;
+            assert!(gets.iter().all(|get| format!("{get:?}").contains("waiting: true")));
+            drop(gets);
+            queue.put_nowait(0).unwrap();
+            let mut puts: Vec<_> = (0..300).map(|item| Box::pin(queue.put(item))).collect();
+            poll_fn(|cx| {
+                assert!(puts.iter_mut().all(|put| put.as_mut().poll(cx).is_pending()));
+                Poll::Ready(())
+            })
+            .await;
+            assert!(puts.iter().all(|put| format!("{put:?}").contains("waiting: true")));
+        });
+        done.unwrap();
+    });
+}
+
 /// T-18: the ring is as long as the queue has ever been, and all else takes nothing.
 #[test]
 fn nothing_is_allocated_in_the_steady_state() {

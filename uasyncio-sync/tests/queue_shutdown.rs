@@ -182,6 +182,23 @@ fn a_waker_may_use_the_queue_that_wakes_it() {
     assert_eq!((getter.now(), queue.get_nowait()), (Ok(1), Ok(2)));
 }
 
+/// T-21: the mirror of that. While a putter is woken, the room is his already, and the item that was got has left.
+#[test]
+fn a_waker_may_use_the_queue_that_wakes_it_for_room() {
+    let queue = Rc::new(Queue::bounded(2));
+    let results = Rc::new(RefCell::new(Vec::new()));
+    let (other, log) = (queue.clone(), results.clone());
+    let waker = waker_that(move || log.borrow_mut().push((other.put_nowait(9).is_ok(), other.get_nowait())));
+    queue.put_nowait(1).unwrap();
+    queue.put_nowait(2).unwrap();
+    let mut putter = Waiter::new(queue.put(3));
+    assert!(putter.poll_with(&waker).is_pending());
+    assert_eq!(queue.get_nowait(), Ok(1));
+    assert_eq!(*results.borrow(), [(false, Ok(2))]);
+    putter.now().unwrap();
+    assert_eq!((queue.get_nowait(), queue.qsize()), (Ok(3), 0));
+}
+
 #[test]
 fn a_queue_of_what_takes_no_memory_counts() {
     let queue = Queue::unbounded();

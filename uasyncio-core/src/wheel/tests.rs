@@ -2,7 +2,7 @@
 
 mod model;
 
-use super::{FARTHEST, Node};
+use crate::timer_node::{FARTHEST, Node};
 use alloc::sync::Arc;
 use alloc::task::Wake;
 use core::ptr;
@@ -193,7 +193,7 @@ fn closing_detaches_every_node() {
     let mut woken = model.log.lock().unwrap().clone();
     woken.sort_unstable();
     assert_eq!(woken, [0, 1, 2, 3, 4, 5]);
-    assert!(model.nodes.iter().all(|node| !node.is_armed() && !node.is_in(model.wheel)));
+    assert!(model.nodes.iter().all(|node| !node.is_armed() && node.timers() == 0));
     model.wheel.arm(&model.nodes[0], model.ticks(50), model.ticks(20));
     assert!(!model.nodes[0].is_armed());
     // The next loop with the same memory.

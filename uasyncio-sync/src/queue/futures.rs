@@ -10,7 +10,6 @@ use pin_project_lite::pin_project;
 
 use super::{Queue, QueueOrder};
 use crate::QueueShutDown;
-use crate::permits::Closed;
 use crate::place::Place;
 use crate::turn::poll_proceed;
 
@@ -26,8 +25,9 @@ pin_project! {
 
     impl<T, O> PinnedDrop for QueuePut<'_, T, O> {
         fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            this.queue.room.abandon(this.place, 1);
+            if this.place.is_taken() {
+                this.give_up();
+            }
         }
     }
 }
@@ -43,17 +43,46 @@ impl<T, O: QueueOrder<T>> Future for QueuePut<'_, T, O> {
     type Output = Result<(), QueueShutDown<T>>;
 
     #[inline(always)]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), QueueShutDown<T>>> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), QueueShutDown<T>>> {
+        let this = self.as_mut().project();
+        let queue = *this.queue;
+        let item = this.item.take().unwrap_or_else(|| put_twice());
+        if this.place.is_taken() {
+            return self.poll_carefully(item, cx);
+        }
+        if poll_proceed(cx).is_pending() {
+            *this.item = Some(item);
+            return Poll::Pending;
+        }
+        match queue.put_quickly(item) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(item) => self.poll_carefully(item, cx),
+        }
+    }
+}
+
+impl<T, O> QueuePut<'_, T, O> {
+    #[cold]
+    #[inline(never)]
+    fn give_up(self: Pin<&mut Self>) {
         let this = self.project();
-        if this.item.is_none() {
-            put_twice();
+        this.queue.give_up_room(this.place);
+    }
+}
+
+impl<T, O: QueueOrder<T>> QueuePut<'_, T, O> {
+    /// The poll of one that cannot put its item quickly.
+    #[cold]
+    #[inline(never)]
+    fn poll_carefully(self: Pin<&mut Self>, item: T, cx: &mut Context<'_>) -> Poll<Result<(), QueueShutDown<T>>> {
+        let this = self.project();
+        *this.item = Some(item); // for as long as foreign code may run
+        let has_room = ready!(this.queue.poll_room(this.place, cx));
+        let item = this.item.take().unwrap_or_else(|| put_twice());
+        if !has_room {
+            return Poll::Ready(Err(QueueShutDown(item)));
         }
-        let granted = ready!(this.queue.room.poll_acquire(this.place, cx, 1, "room in a queue"));
-        match (granted, this.item.take()) {
-            (Ok(()), Some(item)) => this.queue.insert(item),
-            (Err(Closed), Some(item)) => return Poll::Ready(Err(QueueShutDown(item))),
-            (_, None) => put_twice(),
-        }
+        this.queue.insert(item);
         Poll::Ready(Ok(()))
     }
 }
@@ -80,8 +109,9 @@ pin_project! {
 
     impl<T, O> PinnedDrop for QueueGet<'_, T, O> {
         fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            this.queue.items.abandon(this.place, 1);
+            if this.place.is_taken() {
+                this.give_up();
+            }
         }
     }
 }
@@ -98,10 +128,33 @@ impl<T, O: QueueOrder<T>> Future for QueueGet<'_, T, O> {
 
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, QueueShutDown>> {
+        let queue = self.queue;
+        if !self.place.is_taken() {
+            ready!(poll_proceed(cx));
+            if let Some(item) = queue.get_quickly() {
+                return Poll::Ready(Ok(item));
+            }
+        }
+        self.poll_carefully(cx)
+    }
+}
+
+impl<T, O: QueueOrder<T>> QueueGet<'_, T, O> {
+    /// The poll of one that cannot have an item quickly.
+    #[cold]
+    #[inline(never)]
+    fn poll_carefully(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, QueueShutDown>> {
         let this = self.project();
-        // Granted or shut down, what there is to get is what lies in the queue.
-        let _granted = ready!(this.queue.items.poll_acquire(this.place, cx, 1, "an item in a queue"));
-        Poll::Ready(this.queue.remove().ok_or(QueueShutDown(())))
+        this.queue.poll_get(this.place, cx).map(|item| item.ok_or(QueueShutDown(())))
+    }
+}
+
+impl<T, O> QueueGet<'_, T, O> {
+    #[cold]
+    #[inline(never)]
+    fn give_up(self: Pin<&mut Self>) {
+        let this = self.project();
+        this.queue.give_up_item(this.place);
     }
 }
 

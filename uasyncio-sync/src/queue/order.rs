@@ -1,9 +1,11 @@
 //! What a queue keeps its items in, and so which one comes out next.
 
-use alloc::collections::{BinaryHeap, VecDeque};
-use alloc::vec::Vec;
+use alloc::collections::BinaryHeap;
+use core::cell::{Cell, RefCell};
 use core::cmp::Ordering;
 use core::fmt;
+
+use uasyncio_core::LocalRing;
 
 /// In which order items come out of a [`Queue`](crate::Queue): [`Fifo`], [`Lifo`] or [`SmallestFirst`], and no others.
 ///
@@ -29,8 +31,13 @@ pub trait Storage<T>: Default {
     const MAY_PANIC: bool;
 
     fn len(&self) -> usize;
-    fn push(&mut self, item: T);
-    fn pop(&mut self) -> Option<T>;
+    fn push(&self, item: T);
+    fn pop(&self) -> Option<T>;
+    /// Pushes if there are fewer items than the limit, and memory for one more.
+    fn push_below_limit(&self, item: T) -> Result<(), T>;
+    fn set_limit(&self, limit: usize);
+    /// Takes all items.
+    fn take(&self) -> Self;
 }
 
 /// The order of [`Queue`](crate::Queue): first in, first out.
@@ -40,11 +47,11 @@ pub trait Storage<T>: Default {
 /// let queue: Queue<u8, Fifo<u8>> = Queue::unbounded();
 /// # assert!(queue.empty());
 /// ```
-pub struct Fifo<T>(VecDeque<T>);
+pub struct Fifo<T>(LocalRing<T>);
 
 impl<T> Fifo<T> {
     pub(crate) const fn new() -> Fifo<T> {
-        Fifo(VecDeque::new())
+        Fifo(LocalRing::new())
     }
 }
 
@@ -63,13 +70,27 @@ impl<T> Storage<T> for Fifo<T> {
     }
 
     #[inline]
-    fn push(&mut self, item: T) {
+    fn push(&self, item: T) {
         self.0.push_back(item);
     }
 
     #[inline]
-    fn pop(&mut self) -> Option<T> {
+    fn pop(&self) -> Option<T> {
         self.0.pop_front()
+    }
+
+    #[inline(always)]
+    fn push_below_limit(&self, item: T) -> Result<(), T> {
+        self.0.push_below_limit(item)
+    }
+
+    #[inline]
+    fn set_limit(&self, limit: usize) {
+        self.0.set_limit(limit);
+    }
+
+    fn take(&self) -> Self {
+        Fifo(self.0.take())
     }
 }
 
@@ -87,11 +108,11 @@ impl<T> fmt::Debug for Fifo<T> {
 /// let queue: &Queue<u8, Lifo<u8>> = &stack;
 /// # assert!(queue.empty());
 /// ```
-pub struct Lifo<T>(Vec<T>);
+pub struct Lifo<T>(LocalRing<T>);
 
 impl<T> Lifo<T> {
     pub(crate) const fn new() -> Lifo<T> {
-        Lifo(Vec::new())
+        Lifo(LocalRing::new())
     }
 }
 
@@ -110,13 +131,27 @@ impl<T> Storage<T> for Lifo<T> {
     }
 
     #[inline]
-    fn push(&mut self, item: T) {
-        self.0.push(item);
+    fn push(&self, item: T) {
+        self.0.push_back(item);
     }
 
     #[inline]
-    fn pop(&mut self) -> Option<T> {
-        self.0.pop()
+    fn pop(&self) -> Option<T> {
+        self.0.pop_back()
+    }
+
+    #[inline(always)]
+    fn push_below_limit(&self, item: T) -> Result<(), T> {
+        self.0.push_below_limit(item)
+    }
+
+    #[inline]
+    fn set_limit(&self, limit: usize) {
+        self.0.set_limit(limit);
+    }
+
+    fn take(&self) -> Self {
+        Lifo(self.0.take())
     }
 }
 
@@ -135,9 +170,9 @@ impl<T> fmt::Debug for Lifo<T> {
 /// # assert!(queue.empty());
 /// ```
 pub struct SmallestFirst<T> {
-    heap: BinaryHeap<Numbered<T>>,
+    heap: RefCell<BinaryHeap<Numbered<T>>>,
     /// How many items there have been.
-    count: u64,
+    count: Cell<u64>,
 }
 
 /// An item, with a number that says which of two equal ones was first.
@@ -148,7 +183,7 @@ struct Numbered<T> {
 
 impl<T: Ord> SmallestFirst<T> {
     pub(crate) const fn new() -> SmallestFirst<T> {
-        SmallestFirst { heap: BinaryHeap::new(), count: 0 }
+        SmallestFirst { heap: RefCell::new(BinaryHeap::new()), count: Cell::new(0) }
     }
 }
 
@@ -162,22 +197,33 @@ impl<T: Ord> Storage<T> for SmallestFirst<T> {
     const MAY_PANIC: bool = true;
 
     fn len(&self) -> usize {
-        self.heap.len()
+        self.heap.borrow().len()
     }
 
-    fn push(&mut self, item: T) {
-        self.count += 1;
-        self.heap.push(Numbered { item, number: self.count });
+    fn push(&self, item: T) {
+        let number = self.count.get() + 1;
+        self.count.set(number);
+        self.heap.borrow_mut().push(Numbered { item, number });
     }
 
-    fn pop(&mut self) -> Option<T> {
-        self.heap.pop().map(|numbered| numbered.item)
+    fn pop(&self) -> Option<T> {
+        self.heap.borrow_mut().pop().map(|numbered| numbered.item)
+    }
+
+    fn push_below_limit(&self, item: T) -> Result<(), T> {
+        Err(item) // whatever compares items goes the careful way
+    }
+
+    fn set_limit(&self, _: usize) {}
+
+    fn take(&self) -> Self {
+        SmallestFirst { heap: RefCell::new(self.heap.take()), count: self.count.clone() }
     }
 }
 
 impl<T> fmt::Debug for SmallestFirst<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SmallestFirst({})", self.heap.len())
+        write!(f, "SmallestFirst({})", self.heap.borrow().len())
     }
 }
 

@@ -1,7 +1,8 @@
 //! A wheel and a naive oracle, side by side.
 
 use crate::Ticks;
-use crate::wheel::{FARTHEST, Node, Wheel};
+use crate::timer_node::{FARTHEST, Node};
+use crate::wheel::Wheel;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::task::Wake;
@@ -105,7 +106,7 @@ impl Model {
         }
         self.nodes[timer].set_waker(&self.wakers[timer]);
         self.wheel.arm(&self.nodes[timer], self.ticks(deadline), self.ticks(self.clock));
-        assert!(self.nodes[timer].is_armed() && self.nodes[timer].is_in(self.wheel));
+        assert!(self.nodes[timer].is_armed() && self.nodes[timer].timers() == self.wheel.id());
         let late = self.behind && deadline <= self.clock;
         self.sequence += 1;
         self.armed.push(Armed { deadline: deadline.max(self.horizon), sequence: self.sequence, timer, late });
