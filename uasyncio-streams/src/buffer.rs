@@ -1,9 +1,8 @@
-//! The read buffer of a stream, and the pool it comes from.
+//! The buffer of a stream on the heap, for what was read ahead or waits to be written.
 //!
-//! A connection that waits for bytes holds no buffer: [`ReadBuffer::spare`] takes one from a pool of this thread,
-//! and [`ReadBuffer::release`] gives it back as soon as it is empty again. The pool keeps at most [`POOLED`] buffers of
-//! [`BLOCK`] bytes, and the one that came back last in a place of its own, because it is mostly the next to go; more than
-//! that go back to the allocator. A buffer that had to grow, for a long line, is never pooled: a few long lines do not make the whole program hold large buffers for ever.
+//! A connection that waits for bytes holds no buffer: [`ReadBuffer::spare`] takes a block from the [`pool`](crate::pool), and
+//! [`ReadBuffer::release`] gives it back as soon as it is empty again. A buffer that had to grow, for a long line, is never
+//! pooled: a few long lines do not make the whole program hold large buffers for ever.
 //!
 //! ```text
 //!   0        start            end          storage.len()
@@ -11,61 +10,17 @@
 //!   │ consumed │ bytes()        │ spare()       │
 //! ```
 
-use std::cell::{Cell, RefCell};
-use std::fmt;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
 
-/// The size of a pooled buffer in bytes.
-pub(crate) const BLOCK: usize = 8 * 1024;
-
-/// How many buffers the pool of a thread keeps, but for one: 256 KiB.
-const POOLED: usize = 32;
-
-struct Pool {
-    last: Cell<Option<Box<[u8]>>>,
-    others: RefCell<Vec<Box<[u8]>>>,
-}
-
-thread_local! {
-    static POOL: Pool = const { Pool { last: Cell::new(None), others: RefCell::new(Vec::new()) } };
-}
-
-#[inline]
-fn take_block() -> Box<[u8]> {
-    // The pool is gone while a thread ends: then blocks come from the allocator.
-    let last = POOL.try_with(|pool| pool.last.take()).ok().flatten();
-    last.unwrap_or_else(take_other_block)
-}
-
-#[cold]
-fn take_other_block() -> Box<[u8]> {
-    let other = POOL.try_with(|pool| pool.others.borrow_mut().pop()).ok().flatten();
-    other.unwrap_or_else(|| vec![0; BLOCK].into_boxed_slice())
-}
-
-#[inline]
-fn give_back(block: Box<[u8]>) {
-    if block.len() == BLOCK {
-        // The error stands for a thread that ends, as above.
-        let other = POOL.try_with(|pool| pool.last.replace(Some(block)));
-        if let Ok(Some(other)) = other {
-            give_back_other(other);
-        }
-    }
-}
-
-#[cold]
-fn give_back_other(block: Box<[u8]>) {
-    let _ = POOL.try_with(|pool| {
-        let mut others = pool.others.borrow_mut();
-        if others.len() < POOLED {
-            others.push(block);
-        }
-    });
-}
+use crate::error::ReadError;
+use crate::pool::{give_back, take_block};
+use crate::storage::BufferedReads;
 
 /// Bytes that were read and not yet consumed.
 #[derive(Default)]
-pub(crate) struct ReadBuffer {
+pub struct ReadBuffer {
     storage: Box<[u8]>,
     start: usize,
     end: usize,
@@ -86,12 +41,6 @@ impl ReadBuffer {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.start == self.end
-    }
-
-    /// Whether there is storage, with bytes in it or not.
-    #[inline]
-    pub(crate) fn is_held(&self) -> bool {
-        !self.storage.is_empty()
     }
 
     /// Marks the first `count` bytes as consumed. They stay in place until the next call of `spare` or `release`.
@@ -138,7 +87,7 @@ impl ReadBuffer {
             self.start = 0;
         } else {
             let size = (self.storage.len() * 2).min(limit).max(self.storage.len() + 1);
-            let mut storage = std::mem::take(&mut self.storage).into_vec();
+            let mut storage = core::mem::take(&mut self.storage).into_vec();
             storage.resize(size, 0);
             self.storage = storage.into_boxed_slice();
         }
@@ -159,8 +108,69 @@ impl ReadBuffer {
         if self.is_empty() && !self.storage.is_empty() {
             self.start = 0;
             self.end = 0;
-            give_back(std::mem::take(&mut self.storage));
+            give_back(core::mem::take(&mut self.storage));
         }
+    }
+}
+
+impl BufferedReads for ReadBuffer {
+    #[inline(always)]
+    fn bytes(&self) -> &[u8] {
+        ReadBuffer::bytes(self)
+    }
+
+    #[inline(always)]
+    fn len(&self) -> usize {
+        ReadBuffer::len(self)
+    }
+
+    #[inline(always)]
+    fn is_empty(&self) -> bool {
+        ReadBuffer::is_empty(self)
+    }
+
+    #[inline(always)]
+    fn is_held(&self) -> bool {
+        !self.storage.is_empty()
+    }
+
+    /// It grows.
+    #[inline(always)]
+    fn most(&self, wanted: usize) -> usize {
+        wanted
+    }
+
+    #[inline(always)]
+    fn consume(&mut self, count: usize) {
+        ReadBuffer::consume(self, count);
+    }
+
+    #[inline(always)]
+    fn take(&mut self, count: usize) -> &[u8] {
+        ReadBuffer::take(self, count)
+    }
+
+    #[inline(always)]
+    fn spare(&mut self, limit: usize) -> &mut [u8] {
+        ReadBuffer::spare(self, limit)
+    }
+
+    #[inline(always)]
+    fn filled(&mut self, count: usize) {
+        ReadBuffer::filled(self, count);
+    }
+
+    #[inline(always)]
+    fn release(&mut self) {
+        ReadBuffer::release(self);
+    }
+
+    /// The bytes are taken out, as in asyncio.
+    fn incomplete(&mut self) -> ReadError {
+        let partial = self.bytes().to_vec();
+        self.consume(partial.len());
+        self.release();
+        ReadError::Incomplete { partial }
     }
 }
 
@@ -179,7 +189,10 @@ impl fmt::Debug for ReadBuffer {
 
 #[cfg(test)]
 mod tests {
+    use alloc::collections::VecDeque;
+
     use super::*;
+    use crate::pool::BLOCK;
 
     fn put(buffer: &mut ReadBuffer, bytes: &[u8], limit: usize) {
         let mut rest = bytes;
@@ -195,7 +208,7 @@ mod tests {
     #[test]
     fn agrees_with_a_plain_queue() {
         let mut buffer = ReadBuffer::default();
-        let mut oracle = std::collections::VecDeque::new();
+        let mut oracle = VecDeque::new();
         let mut random = 88_172_645_463_325_252_u64;
         let mut next_byte = 0_u8;
         for _ in 0..20_000 {
@@ -226,21 +239,12 @@ mod tests {
     }
 
     #[test]
-    fn a_grown_buffer_is_not_pooled_and_the_pool_is_bounded() {
+    fn a_grown_buffer_is_not_pooled() {
         let mut grown = ReadBuffer::default();
         put(&mut grown, &[7; BLOCK + 1], 4 * BLOCK);
         drop(grown);
-        let mut many: Vec<ReadBuffer> = (0..2 * POOLED).map(|_| ReadBuffer::default()).collect();
-        for buffer in &mut many {
-            put(buffer, b"x", BLOCK);
-        }
-        drop(many);
-        POOL.with(|pool| {
-            let others = pool.others.borrow();
-            assert_eq!(others.len(), POOLED);
-            assert!(others.iter().all(|block| block.len() == BLOCK));
-            assert_eq!(pool.last.take().map(|block| block.len()), Some(BLOCK));
-        });
+        let mut next = ReadBuffer::default();
+        assert_eq!(next.spare(BLOCK).len(), BLOCK);
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Why a read gave no result, or a write was not accepted.
 
-use std::fmt;
-use std::io;
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::io;
 
 /// The error of the reads that wait for a certain amount of bytes: [`readexactly`](crate::StreamReader::readexactly),
 /// [`readline`](crate::StreamReader::readline), [`readuntil`](crate::StreamReader::readuntil) and
@@ -13,8 +16,14 @@ use std::io;
 #[non_exhaustive]
 pub enum ReadError {
     /// The stream ended first. asyncio's `IncompleteReadError`.
+    ///
+    /// Those bytes of what was asked for that came before the end are in `partial`, and taken out of the reader. A reader with a
+    /// [lent](crate::split_with) buffer keeps them in [`buffered`](crate::StreamReader::buffered), and `partial` is empty.
+    /// Without the feature `alloc` there is no `partial`.
+    #[cfg_attr(not(feature = "alloc"), non_exhaustive)]
     Incomplete {
-        /// The bytes that came before the end. They are taken out of the reader.
+        /// The bytes that came before the end.
+        #[cfg(feature = "alloc")]
         partial: Vec<u8>,
     },
     /// More bytes are needed than the limit allows to buffer. asyncio's `LimitOverrunError`.
@@ -33,9 +42,11 @@ pub enum ReadError {
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ReadError::Incomplete { partial } => {
+            #[cfg(feature = "alloc")]
+            ReadError::Incomplete { partial } if !partial.is_empty() => {
                 write!(f, "the stream ended early, after {} bytes of what was asked for", partial.len())
             }
+            ReadError::Incomplete { .. } => f.write_str("the stream ended early"),
             ReadError::LimitExceeded { limit } => {
                 write!(f, "more than {limit} bytes would have to be buffered; raise the limit, or skip with `skip_until`")
             }
@@ -44,8 +55,8 @@ impl fmt::Display for ReadError {
     }
 }
 
-impl std::error::Error for ReadError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl core::error::Error for ReadError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             ReadError::Io(error) => error.source(),
             _ => None,
@@ -66,7 +77,10 @@ impl From<ReadError> for io::Error {
             ReadError::Incomplete { .. } => io::ErrorKind::UnexpectedEof,
             ReadError::LimitExceeded { .. } => io::ErrorKind::InvalidData,
         };
-        io::Error::new(kind, error)
+        #[cfg(feature = "std")]
+        return io::Error::new(kind, error);
+        #[cfg(not(feature = "std"))]
+        return kind.into();
     }
 }
 
@@ -74,6 +88,8 @@ impl From<ReadError> for io::Error {
 ///
 /// It turns into an [`io::Error`] with `?`, of the kind [`WouldBlock`](io::ErrorKind::WouldBlock) or that of the
 /// transport's error.
+#[cfg(feature = "alloc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "alloc")))]
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum WriteError {
@@ -91,6 +107,7 @@ pub enum WriteError {
     Io(io::Error),
 }
 
+#[cfg(feature = "alloc")]
 impl fmt::Display for WriteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -102,8 +119,9 @@ impl fmt::Display for WriteError {
     }
 }
 
-impl std::error::Error for WriteError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+#[cfg(feature = "alloc")]
+impl core::error::Error for WriteError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             WriteError::Io(error) => error.source(),
             WriteError::Full { .. } => None,
@@ -111,17 +129,22 @@ impl std::error::Error for WriteError {
     }
 }
 
+#[cfg(feature = "alloc")]
 impl From<io::Error> for WriteError {
     fn from(error: io::Error) -> Self {
         WriteError::Io(error)
     }
 }
 
+#[cfg(feature = "alloc")]
 impl From<WriteError> for io::Error {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::Io(error) => error,
-            WriteError::Full { .. } => io::Error::new(io::ErrorKind::WouldBlock, error),
+            #[cfg(feature = "std")]
+            full => io::Error::new(io::ErrorKind::WouldBlock, full),
+            #[cfg(not(feature = "std"))]
+            WriteError::Full { .. } => io::ErrorKind::WouldBlock.into(),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The lines of a reader as a `Stream`.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use alloc::vec::Vec;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use futures_core::stream::FusedStream;
@@ -10,6 +11,7 @@ use futures_core::stream::FusedStream;
 use crate::error::ReadError;
 use crate::read::ReadLine;
 use crate::reader::StreamReader;
+use crate::storage::{Heap, Storage};
 use crate::transport::Transport;
 
 /// The lines of a [`StreamReader`], made by [`StreamReader::lines`].
@@ -24,27 +26,27 @@ use crate::transport::Transport;
 /// Dropping it, or a future of its next item, loses no byte.
 #[derive(Debug)]
 #[must_use = "a stream does nothing until it is polled"]
-pub struct Lines<'a, T> {
-    reader: &'a mut StreamReader<T>,
+pub struct Lines<'a, T, S: Storage<T> = Heap> {
+    reader: &'a mut StreamReader<T, S>,
     /// How much of what is buffered is known to have no end of a line.
     scanned: usize,
     limit: usize,
     ended: bool,
 }
 
-impl<'a, T: Transport> Lines<'a, T> {
-    pub(crate) fn new(reader: &'a mut StreamReader<T>) -> Self {
+impl<'a, T: Transport, S: Storage<T>> Lines<'a, T, S> {
+    pub(crate) fn new(reader: &'a mut StreamReader<T, S>) -> Self {
         Lines { limit: reader.limit(), reader, scanned: 0, ended: false }
     }
 
     /// Uses this limit in bytes for each line instead of the reader's.
     pub fn limit(mut self, limit: usize) -> Self {
-        self.limit = limit;
+        self.limit = self.reader.most(limit);
         self
     }
 }
 
-impl<T: Transport> Stream for Lines<'_, T> {
+impl<T: Transport, S: Storage<T>> Stream for Lines<'_, T, S> {
     type Item = Result<Vec<u8>, ReadError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -64,7 +66,7 @@ impl<T: Transport> Stream for Lines<'_, T> {
     }
 }
 
-impl<T: Transport> FusedStream for Lines<'_, T> {
+impl<T: Transport, S: Storage<T>> FusedStream for Lines<'_, T, S> {
     fn is_terminated(&self) -> bool {
         self.ended
     }

@@ -1,8 +1,10 @@
 //! Making the halves of a stream of a transport, and the reverse.
 
-use std::fmt;
-use std::rc::Rc;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::fmt;
 
+use crate::io;
 use crate::reader::StreamReader;
 use crate::transport::Transport;
 use crate::writer::StreamWriter;
@@ -107,10 +109,10 @@ impl<T> fmt::Display for UnsplitError<T> {
     }
 }
 
-impl<T> std::error::Error for UnsplitError<T> {}
+impl<T> core::error::Error for UnsplitError<T> {}
 
-impl<T> From<UnsplitError<T>> for std::io::Error {
+impl<T> From<UnsplitError<T>> for io::Error {
     fn from(error: UnsplitError<T>) -> Self {
-        std::io::Error::new(std::io::ErrorKind::InvalidInput, error.reason)
+        io::Error::new(io::ErrorKind::InvalidInput, error.reason)
     }
 }

@@ -3,16 +3,19 @@
 //! Each is a few words that borrow the reader; what was read is kept there. So they are cheap to make, and dropping one
 //! loses nothing. They have names so that they can be stored, and so that a limit can be given for one call.
 
-use std::future::Future;
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
 
 use uasyncio_core::budget;
 
 use crate::error::ReadError;
+use crate::io;
 use crate::reader::StreamReader;
 use crate::scan::find_delimiter;
+use crate::storage::{BufferedReads, Heap, Storage};
 use crate::transport::Transport;
 
 const COMPLETED: &str = "a read future was polled after it had completed";
@@ -20,12 +23,12 @@ const COMPLETED: &str = "a read future was polled after it had completed";
 /// The future of [`StreamReader::read`].
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
-pub struct Read<'a, T> {
-    pub(crate) reader: &'a mut StreamReader<T>,
+pub struct Read<'a, T, S: Storage<T> = Heap> {
+    pub(crate) reader: &'a mut StreamReader<T, S>,
     pub(crate) buffer: &'a mut [u8],
 }
 
-impl<T: Transport> Future for Read<'_, T> {
+impl<T: Transport, S: Storage<T>> Future for Read<'_, T, S> {
     type Output = io::Result<usize>;
 
     #[inline]
@@ -41,11 +44,11 @@ impl<T: Transport> Future for Read<'_, T> {
 /// The future of [`StreamReader::fill_buf`].
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
-pub struct FillBuf<'a, T> {
-    pub(crate) reader: Option<&'a mut StreamReader<T>>,
+pub struct FillBuf<'a, T, S: Storage<T> = Heap> {
+    pub(crate) reader: Option<&'a mut StreamReader<T, S>>,
 }
 
-impl<'a, T: Transport> Future for FillBuf<'a, T> {
+impl<'a, T: Transport, S: Storage<T>> Future for FillBuf<'a, T, S> {
     type Output = io::Result<&'a [u8]>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -64,11 +67,11 @@ impl<'a, T: Transport> Future for FillBuf<'a, T> {
 /// The future of [`StreamReader::fill_more`].
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
-pub struct FillMore<'a, T> {
-    pub(crate) reader: &'a mut StreamReader<T>,
+pub struct FillMore<'a, T, S: Storage<T> = Heap> {
+    pub(crate) reader: &'a mut StreamReader<T, S>,
 }
 
-impl<T: Transport> Future for FillMore<'_, T> {
+impl<T: Transport, S: Storage<T>> Future for FillMore<'_, T, S> {
     type Output = Result<usize, ReadError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -84,25 +87,25 @@ impl<T: Transport> Future for FillMore<'_, T> {
 /// The future of [`StreamReader::readexactly`].
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
-pub struct ReadExactly<'a, T> {
-    reader: Option<&'a mut StreamReader<T>>,
+pub struct ReadExactly<'a, T, S: Storage<T> = Heap> {
+    reader: Option<&'a mut StreamReader<T, S>>,
     count: usize,
     limit: usize,
 }
 
-impl<'a, T: Transport> ReadExactly<'a, T> {
-    pub(crate) fn new(reader: &'a mut StreamReader<T>, count: usize) -> Self {
+impl<'a, T: Transport, S: Storage<T>> ReadExactly<'a, T, S> {
+    pub(crate) fn new(reader: &'a mut StreamReader<T, S>, count: usize) -> Self {
         ReadExactly { limit: reader.limit(), reader: Some(reader), count }
     }
 
     /// Uses this limit in bytes for this call instead of the reader's.
     pub fn limit(mut self, limit: usize) -> Self {
-        self.limit = limit;
+        self.limit = self.reader.as_ref().map_or(limit, |reader| reader.most(limit));
         self
     }
 }
 
-impl<'a, T: Transport> Future for ReadExactly<'a, T> {
+impl<'a, T: Transport, S: Storage<T>> Future for ReadExactly<'a, T, S> {
     type Output = Result<&'a [u8], ReadError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -113,7 +116,7 @@ impl<'a, T: Transport> Future for ReadExactly<'a, T> {
         }
         while reader.buffered().len() < this.count {
             if ready!(reader.poll_fill(cx, this.count))? == 0 {
-                return Poll::Ready(Err(reader.take_partial()));
+                return Poll::Ready(Err(reader.buffer_mut().incomplete()));
             }
         }
         ready!(budget::poll_proceed(cx));
@@ -125,34 +128,36 @@ impl<'a, T: Transport> Future for ReadExactly<'a, T> {
 /// The future of [`StreamReader::readline`].
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
-pub struct ReadLine<'a, T> {
-    reader: Option<&'a mut StreamReader<T>>,
+pub struct ReadLine<'a, T, S: Storage<T> = Heap> {
+    reader: Option<&'a mut StreamReader<T, S>>,
     scanned: usize,
     limit: usize,
 }
 
-impl<'a, T: Transport> ReadLine<'a, T> {
-    pub(crate) fn new(reader: &'a mut StreamReader<T>) -> Self {
+impl<'a, T: Transport, S: Storage<T>> ReadLine<'a, T, S> {
+    pub(crate) fn new(reader: &'a mut StreamReader<T, S>) -> Self {
         ReadLine { limit: reader.limit(), reader: Some(reader), scanned: 0 }
     }
 
     /// One for a line whose first bytes were searched before.
-    pub(crate) fn going_on(reader: &'a mut StreamReader<T>, scanned: usize, limit: usize) -> Self {
+    #[cfg(feature = "alloc")]
+    pub(crate) fn going_on(reader: &'a mut StreamReader<T, S>, scanned: usize, limit: usize) -> Self {
         ReadLine { reader: Some(reader), scanned, limit }
     }
 
+    #[cfg(feature = "alloc")]
     pub(crate) fn scanned(&self) -> usize {
         self.scanned
     }
 
     /// Uses this limit in bytes for this call instead of the reader's.
     pub fn limit(mut self, limit: usize) -> Self {
-        self.limit = limit;
+        self.limit = self.reader.as_ref().map_or(limit, |reader| reader.most(limit));
         self
     }
 }
 
-impl<'a, T: Transport> Future for ReadLine<'a, T> {
+impl<'a, T: Transport, S: Storage<T>> Future for ReadLine<'a, T, S> {
     type Output = Result<&'a [u8], ReadError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -168,35 +173,35 @@ impl<'a, T: Transport> Future for ReadLine<'a, T> {
 /// The future of [`StreamReader::readuntil`].
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
-pub struct ReadUntil<'a, T> {
-    reader: Option<&'a mut StreamReader<T>>,
+pub struct ReadUntil<'a, T, S: Storage<T> = Heap> {
+    reader: Option<&'a mut StreamReader<T, S>>,
     delimiter: &'a [u8],
     scanned: usize,
     limit: usize,
 }
 
-impl<'a, T: Transport> ReadUntil<'a, T> {
+impl<'a, T: Transport, S: Storage<T>> ReadUntil<'a, T, S> {
     #[track_caller]
-    pub(crate) fn new(reader: &'a mut StreamReader<T>, delimiter: &'a [u8]) -> Self {
+    pub(crate) fn new(reader: &'a mut StreamReader<T, S>, delimiter: &'a [u8]) -> Self {
         assert!(!delimiter.is_empty(), "a delimiter has at least one byte");
         ReadUntil { limit: reader.limit(), reader: Some(reader), delimiter, scanned: 0 }
     }
 
     /// Uses this limit in bytes for this call instead of the reader's.
     pub fn limit(mut self, limit: usize) -> Self {
-        self.limit = limit;
+        self.limit = self.reader.as_ref().map_or(limit, |reader| reader.most(limit));
         self
     }
 }
 
-impl<'a, T: Transport> Future for ReadUntil<'a, T> {
+impl<'a, T: Transport, S: Storage<T>> Future for ReadUntil<'a, T, S> {
     type Output = Result<&'a [u8], ReadError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let reader = this.reader.as_mut().expect(COMPLETED);
         match ready!(reader.poll_find(cx, this.delimiter, &mut this.scanned, this.limit))? {
-            None => Poll::Ready(Err(reader.take_partial())),
+            None => Poll::Ready(Err(reader.buffer_mut().incomplete())),
             Some(length) => {
                 let reader = this.reader.take().expect(COMPLETED);
                 Poll::Ready(Ok(reader.buffer_mut().take(length)))
@@ -208,12 +213,20 @@ impl<'a, T: Transport> Future for ReadUntil<'a, T> {
 /// The future of [`StreamReader::read_to_end`].
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
-pub struct ReadToEnd<'a, T> {
-    pub(crate) reader: Option<&'a mut StreamReader<T>>,
-    pub(crate) limit: usize,
+pub struct ReadToEnd<'a, T, S: Storage<T> = Heap> {
+    reader: Option<&'a mut StreamReader<T, S>>,
+    limit: usize,
 }
 
-impl<'a, T: Transport> Future for ReadToEnd<'a, T> {
+impl<'a, T: Transport, S: Storage<T>> ReadToEnd<'a, T, S> {
+    pub(crate) fn new(reader: &'a mut StreamReader<T, S>, limit: usize) -> Self {
+        // One byte more than the limit tells the end from too much.
+        let limit = reader.most(limit.saturating_add(1)) - 1;
+        ReadToEnd { reader: Some(reader), limit }
+    }
+}
+
+impl<'a, T: Transport, S: Storage<T>> Future for ReadToEnd<'a, T, S> {
     type Output = Result<&'a [u8], ReadError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -223,8 +236,7 @@ impl<'a, T: Transport> Future for ReadToEnd<'a, T> {
             if reader.buffered().len() > this.limit {
                 return Poll::Ready(Err(ReadError::LimitExceeded { limit: this.limit }));
             }
-            // One byte more than the limit tells the end from too much.
-            if ready!(reader.poll_fill(cx, this.limit.saturating_add(1)))? == 0 {
+            if ready!(reader.poll_fill(cx, this.limit + 1))? == 0 {
                 break;
             }
         }
@@ -235,6 +247,8 @@ impl<'a, T: Transport> Future for ReadToEnd<'a, T> {
 }
 
 /// The future of [`StreamReader::readexactly_into`] and its like.
+#[cfg(feature = "alloc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "alloc")))]
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
 pub struct ReadInto<'a, F> {
@@ -242,6 +256,7 @@ pub struct ReadInto<'a, F> {
     pub(crate) target: &'a mut Vec<u8>,
 }
 
+#[cfg(feature = "alloc")]
 impl<'a, F> Future for ReadInto<'_, F>
 where
     F: Future<Output = Result<&'a [u8], ReadError>> + Unpin,
@@ -259,24 +274,27 @@ where
 /// The future of [`StreamReader::skip_until`].
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
-pub struct SkipUntil<'a, T> {
-    reader: &'a mut StreamReader<T>,
+pub struct SkipUntil<'a, T, S: Storage<T> = Heap> {
+    reader: &'a mut StreamReader<T, S>,
     delimiter: &'a [u8],
 }
 
-impl<'a, T: Transport> SkipUntil<'a, T> {
+impl<'a, T: Transport, S: Storage<T>> SkipUntil<'a, T, S> {
     #[track_caller]
-    pub(crate) fn new(reader: &'a mut StreamReader<T>, delimiter: &'a [u8]) -> Self {
+    pub(crate) fn new(reader: &'a mut StreamReader<T, S>, delimiter: &'a [u8]) -> Self {
         assert!(!delimiter.is_empty(), "a delimiter has at least one byte");
         SkipUntil { reader, delimiter }
     }
 }
 
-impl<T: Transport> Future for SkipUntil<'_, T> {
+impl<T: Transport, S: Storage<T>> Future for SkipUntil<'_, T, S> {
     type Output = io::Result<bool>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let SkipUntil { reader, delimiter } = self.get_mut();
+        if reader.most(delimiter.len()) < delimiter.len() {
+            return Poll::Ready(Err(io::ErrorKind::InvalidInput.into()));
+        }
         loop {
             let bytes = reader.buffered();
             if let Some(length) = find_delimiter(bytes, delimiter, 0) {

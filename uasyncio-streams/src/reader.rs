@@ -1,33 +1,42 @@
 //! The reading half of a stream.
 
-use std::io;
-use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+#[cfg(feature = "alloc")]
+use alloc::rc::Rc;
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
+use core::fmt;
+use core::task::{Context, Poll, ready};
 
 use uasyncio_core::budget;
 
+#[cfg(feature = "alloc")]
 use crate::buffer::ReadBuffer;
 use crate::error::ReadError;
+use crate::io;
+#[cfg(feature = "alloc")]
 use crate::lines::Lines;
-use crate::read::{AClose, FillBuf, FillMore, Read, ReadExactly, ReadInto, ReadLine, ReadToEnd, ReadUntil, SkipUntil};
+#[cfg(feature = "alloc")]
+use crate::read::ReadInto;
+use crate::read::{AClose, FillBuf, FillMore, Read, ReadExactly, ReadLine, ReadToEnd, ReadUntil, SkipUntil};
 use crate::scan::find_delimiter;
+use crate::storage::{BufferedReads, Heap, Storage};
 use crate::transport::{Direction, READING, Transport, poll_attempt, wait_for};
 
-/// How many bytes [`StreamReader::readline`] and the like may buffer, unless told otherwise: 64 KiB, as in asyncio.
+/// How many bytes [`StreamReader::readline`] and the like may buffer on the heap, unless told otherwise: 64 KiB, as in asyncio.
 pub const DEFAULT_LIMIT: usize = 64 * 1024;
 
 /// The reading half of a stream. asyncio's `StreamReader`.
 ///
-/// Made by [`split`](crate::split), by `open_connection`, or given to the handler of a server.
+/// Made by `split`, by `open_connection`, or given to the handler of a server; without a heap, by [`split_with`](crate::split_with).
 ///
 /// What was read ahead is kept in the reader, not in the futures. So **every read is cancel-safe**: a future that
 /// is dropped before it completes, by a timeout or in a `select`, has consumed nothing, and the next read goes on
 /// with the same bytes.
 ///
 /// `readexactly`, `readline` and `readuntil` lend their result from the reader's buffer, without a copy; the next use of
-/// the reader ends the loan. The `_into` methods append it to a `Vec` instead. While a reader waits for bytes it
-/// holds no buffer at all: buffers of 8 KiB come from a pool of the thread when bytes arrive, and go back when they
-/// were consumed.
+/// the reader ends the loan. The `_into` methods append it to a `Vec` instead. While a reader on the heap waits for bytes it
+/// holds no buffer at all: buffers of 8 KiB (256 bytes without the feature `std`) come from a pool of the thread when bytes
+/// arrive, and go back when they were consumed.
 ///
 /// The methods take `&mut self`. So a second task that reads at the same time, which asyncio forbids in its
 /// documentation, does not compile:
@@ -45,13 +54,16 @@ pub const DEFAULT_LIMIT: usize = 64 * 1024;
 ///
 /// A reader may well be lent to another `async fn`, moved into another task, or used in one task while its writer is
 /// used in another.
-#[derive(Debug)]
-pub struct StreamReader<T> {
-    transport: Rc<T>,
-    buffer: ReadBuffer,
+///
+/// The second parameter says where it keeps its buffer: `StreamReader<T>` is a reader on the heap, and
+/// [`LentReader<'_, T>`](crate::LentReader) one whose buffer is a slice, for programs without a heap.
+pub struct StreamReader<T, S: Storage<T> = Heap> {
+    transport: S::Handle,
+    buffer: S::ReadBuffer,
     limit: usize,
 }
 
+#[cfg(feature = "alloc")]
 impl<T: Transport> StreamReader<T> {
     pub(crate) fn new(transport: Rc<T>) -> Self {
         StreamReader { transport, buffer: ReadBuffer::default(), limit: DEFAULT_LIMIT }
@@ -68,6 +80,12 @@ impl<T: Transport> StreamReader<T> {
     pub(crate) fn into_parts(mut self) -> (Rc<T>, Vec<u8>) {
         let read_ahead = self.take_buffered();
         (self.transport, read_ahead)
+    }
+}
+
+impl<T: Transport, S: Storage<T>> StreamReader<T, S> {
+    pub(crate) fn with(transport: S::Handle, buffer: S::ReadBuffer, limit: usize) -> Self {
+        StreamReader { transport, buffer, limit }
     }
 
     /// Reads between 1 and `buffer.len()` bytes, as soon as there are any, and says how many. 0 means that the stream
@@ -95,7 +113,7 @@ impl<T: Transport> StreamReader<T> {
     ///
     /// # Cancel safety
     /// No byte is lost when the future is dropped.
-    pub fn read<'a>(&'a mut self, buffer: &'a mut [u8]) -> Read<'a, T> {
+    pub fn read<'a>(&'a mut self, buffer: &'a mut [u8]) -> Read<'a, T, S> {
         Read { reader: self, buffer }
     }
 
@@ -127,7 +145,7 @@ impl<T: Transport> StreamReader<T> {
     ///
     /// # Cancel safety
     /// No byte is lost when the future is dropped.
-    pub fn readexactly(&mut self, count: usize) -> ReadExactly<'_, T> {
+    pub fn readexactly(&mut self, count: usize) -> ReadExactly<'_, T, S> {
         ReadExactly::new(self, count)
     }
 
@@ -135,7 +153,9 @@ impl<T: Transport> StreamReader<T> {
     ///
     /// # Cancel safety
     /// `target` is changed only on success, and no byte is lost when the future is dropped.
-    pub fn readexactly_into<'a>(&'a mut self, count: usize, target: &'a mut Vec<u8>) -> ReadInto<'a, ReadExactly<'a, T>> {
+    #[cfg(feature = "alloc")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "alloc")))]
+    pub fn readexactly_into<'a>(&'a mut self, count: usize, target: &'a mut Vec<u8>) -> ReadInto<'a, ReadExactly<'a, T, S>> {
         ReadInto { read: self.readexactly(count), target }
     }
 
@@ -162,7 +182,7 @@ impl<T: Transport> StreamReader<T> {
     ///
     /// # Cancel safety
     /// No byte is lost when the future is dropped.
-    pub fn readline(&mut self) -> ReadLine<'_, T> {
+    pub fn readline(&mut self) -> ReadLine<'_, T, S> {
         ReadLine::new(self)
     }
 
@@ -170,7 +190,9 @@ impl<T: Transport> StreamReader<T> {
     ///
     /// # Cancel safety
     /// `target` is changed only on success, and no byte is lost when the future is dropped.
-    pub fn readline_into<'a>(&'a mut self, target: &'a mut Vec<u8>) -> ReadInto<'a, ReadLine<'a, T>> {
+    #[cfg(feature = "alloc")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "alloc")))]
+    pub fn readline_into<'a>(&'a mut self, target: &'a mut Vec<u8>) -> ReadInto<'a, ReadLine<'a, T, S>> {
         ReadInto { read: self.readline(), target }
     }
 
@@ -200,7 +222,7 @@ impl<T: Transport> StreamReader<T> {
     /// # Cancel safety
     /// No byte is lost when the future is dropped.
     #[track_caller]
-    pub fn readuntil<'a>(&'a mut self, delimiter: &'a [u8]) -> ReadUntil<'a, T> {
+    pub fn readuntil<'a>(&'a mut self, delimiter: &'a [u8]) -> ReadUntil<'a, T, S> {
         ReadUntil::new(self, delimiter)
     }
 
@@ -211,8 +233,10 @@ impl<T: Transport> StreamReader<T> {
     ///
     /// # Cancel safety
     /// `target` is changed only on success, and no byte is lost when the future is dropped.
+    #[cfg(feature = "alloc")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "alloc")))]
     #[track_caller]
-    pub fn readuntil_into<'a>(&'a mut self, delimiter: &'a [u8], target: &'a mut Vec<u8>) -> ReadInto<'a, ReadUntil<'a, T>> {
+    pub fn readuntil_into<'a>(&'a mut self, delimiter: &'a [u8], target: &'a mut Vec<u8>) -> ReadInto<'a, ReadUntil<'a, T, S>> {
         ReadInto { read: self.readuntil(delimiter), target }
     }
 
@@ -245,7 +269,7 @@ impl<T: Transport> StreamReader<T> {
     /// # Cancel safety
     /// What was thrown away before the future is dropped is gone; calling it again goes on from there.
     #[track_caller]
-    pub fn skip_until<'a>(&'a mut self, delimiter: &'a [u8]) -> SkipUntil<'a, T> {
+    pub fn skip_until<'a>(&'a mut self, delimiter: &'a [u8]) -> SkipUntil<'a, T, S> {
         SkipUntil::new(self, delimiter)
     }
 
@@ -270,15 +294,17 @@ impl<T: Transport> StreamReader<T> {
     ///
     /// # Cancel safety
     /// No byte is lost when the future is dropped.
-    pub fn read_to_end(&mut self, limit: usize) -> ReadToEnd<'_, T> {
-        ReadToEnd { reader: Some(self), limit }
+    pub fn read_to_end(&mut self, limit: usize) -> ReadToEnd<'_, T, S> {
+        ReadToEnd::new(self, limit)
     }
 
     /// Like [`read_to_end`](Self::read_to_end), but appends the bytes to `target` and gives their number.
     ///
     /// # Cancel safety
     /// `target` is changed only on success, and no byte is lost when the future is dropped.
-    pub fn read_to_end_into<'a>(&'a mut self, limit: usize, target: &'a mut Vec<u8>) -> ReadInto<'a, ReadToEnd<'a, T>> {
+    #[cfg(feature = "alloc")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "alloc")))]
+    pub fn read_to_end_into<'a>(&'a mut self, limit: usize, target: &'a mut Vec<u8>) -> ReadInto<'a, ReadToEnd<'a, T, S>> {
         ReadInto { read: self.read_to_end(limit), target }
     }
 
@@ -303,7 +329,9 @@ impl<T: Transport> StreamReader<T> {
     /// # Ok::<_, std::io::Error>(())
     /// # }).unwrap();
     /// ```
-    pub fn lines(&mut self) -> Lines<'_, T> {
+    #[cfg(feature = "alloc")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "alloc")))]
+    pub fn lines(&mut self) -> Lines<'_, T, S> {
         Lines::new(self)
     }
 
@@ -317,7 +345,7 @@ impl<T: Transport> StreamReader<T> {
     ///
     /// # Cancel safety
     /// No byte is lost when the future is dropped.
-    pub fn fill_buf(&mut self) -> FillBuf<'_, T> {
+    pub fn fill_buf(&mut self) -> FillBuf<'_, T, S> {
         FillBuf { reader: Some(self) }
     }
 
@@ -349,7 +377,7 @@ impl<T: Transport> StreamReader<T> {
     ///
     /// # Cancel safety
     /// No byte is lost when the future is dropped.
-    pub fn fill_more(&mut self) -> FillMore<'_, T> {
+    pub fn fill_more(&mut self) -> FillMore<'_, T, S> {
         FillMore { reader: self }
     }
 
@@ -369,24 +397,33 @@ impl<T: Transport> StreamReader<T> {
 
     /// Takes all of [`buffered`](Self::buffered) out, for example to hand them to another parser. [`unsplit`](crate::unsplit) gives them
     /// together with the transport.
+    #[cfg(feature = "alloc")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "alloc")))]
     pub fn take_buffered(&mut self) -> Vec<u8> {
         let bytes = self.buffer.bytes().to_vec();
         self.consume(bytes.len());
         bytes
     }
 
-    /// How many bytes a read may buffer; 64 KiB unless changed.
+    /// How many bytes a read may buffer; unless changed, 64 KiB, or the length of a lent buffer.
     pub fn limit(&self) -> usize {
         self.limit
     }
 
-    /// Sets how many bytes a read may buffer. Less than what is buffered now loses nothing.
+    /// Sets how many bytes a read may buffer, which is never more than the length of a lent buffer. Less than what is buffered now
+    /// loses nothing.
     ///
     /// # Panics
     /// When `limit` is 0.
     pub fn set_limit(&mut self, limit: usize) {
         assert!(limit > 0, "a reader with a limit of 0 bytes could never read");
-        self.limit = limit;
+        self.limit = self.most(limit);
+    }
+
+    /// How many of `wanted` bytes the buffer may hold.
+    #[inline(always)]
+    pub(crate) fn most(&self, wanted: usize) -> usize {
+        self.buffer.most(wanted)
     }
 
     /// The transport that this reader shares with its writer.
@@ -453,8 +490,11 @@ impl<T: Transport> StreamReader<T> {
         }
         ready!(budget::poll_proceed(cx));
         let count = self.buffer.len().min(target.len());
-        target[..count].copy_from_slice(&self.buffer.bytes()[..count]);
-        self.consume(count);
+        let bytes = self.buffer.take(count);
+        if let Some(target) = target.get_mut(..bytes.len()) {
+            target.copy_from_slice(bytes);
+        }
+        self.buffer.release();
         Poll::Ready(Ok(count))
     }
 
@@ -487,12 +527,18 @@ impl<T: Transport> StreamReader<T> {
         }
     }
 
-    pub(crate) fn buffer_mut(&mut self) -> &mut ReadBuffer {
+    pub(crate) fn buffer_mut(&mut self) -> &mut S::ReadBuffer {
         &mut self.buffer
     }
+}
 
-    /// Takes everything that is buffered, for an error.
-    pub(crate) fn take_partial(&mut self) -> ReadError {
-        ReadError::Incomplete { partial: self.take_buffered() }
+impl<T: fmt::Debug, S: Storage<T>> fmt::Debug for StreamReader<T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let StreamReader { transport, buffer, limit } = self;
+        f.debug_struct("StreamReader")
+            .field("transport", &**transport)
+            .field("buffered", &buffer.len())
+            .field("limit", limit)
+            .finish()
     }
 }

@@ -1,9 +1,17 @@
 //! Finding a delimiter in bytes.
 
-/// How many bytes are looked at together. The compiler turns the test of one block into a few vector instructions.
+/// How many bytes are looked at together, where the processor has vector instructions. The compiler turns the test of one block into a few vector instructions.
+#[cfg(feature = "std")]
 const BLOCK: usize = 32;
 
 /// The position of the first `needle` in `haystack`.
+#[cfg(not(feature = "std"))]
+fn find_byte(haystack: &[u8], needle: u8) -> Option<usize> {
+    haystack.iter().position(|&byte| byte == needle)
+}
+
+/// The same, for long ones.
+#[cfg(feature = "std")]
 fn find_byte(haystack: &[u8], needle: u8) -> Option<usize> {
     let mut blocks = haystack.chunks_exact(BLOCK);
     let mut start = 0;
@@ -24,8 +32,8 @@ pub(crate) fn find_delimiter(haystack: &[u8], delimiter: &[u8], from: usize) -> 
     let (&last, head) = delimiter.split_last()?;
     let mut position = from + head.len();
     while position < haystack.len() {
-        position += find_byte(&haystack[position..], last)?;
-        if haystack[..position].ends_with(head) {
+        position += find_byte(haystack.get(position..)?, last)?;
+        if haystack.get(..position)?.ends_with(head) {
             return Some(position + 1);
         }
         position += 1;
@@ -35,6 +43,8 @@ pub(crate) fn find_delimiter(haystack: &[u8], delimiter: &[u8], from: usize) -> 
 
 #[cfg(test)]
 mod tests {
+    use std::vec::Vec;
+
     use super::*;
 
     fn naive(haystack: &[u8], delimiter: &[u8], from: usize) -> Option<usize> {

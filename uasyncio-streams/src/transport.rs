@@ -12,13 +12,14 @@
 //!                                                  Failed(error)        given to the caller
 //! ```
 //!
-//! All methods take `&self`, because the two halves of a stream share one transport through an `Rc`.
+//! All methods take `&self`, because the two halves of a stream share one transport through an `Rc` or a reference.
 
-use std::fmt;
-use std::io::{self, IoSlice};
-use std::task::{Context, Poll, ready};
+use core::fmt;
+use core::task::{Context, Poll, ready};
 
 use uasyncio_core::{budget, trace};
+
+use crate::io::{self, IoSlice};
 
 /// The direction in which a transport is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,8 +49,8 @@ impl fmt::Display for TryError {
     }
 }
 
-impl std::error::Error for TryError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+impl core::error::Error for TryError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
         match self {
             TryError::Blocked(_) => None,
             TryError::Failed(error) => error.source(),
@@ -110,6 +111,97 @@ impl From<io::Error> for TryError {
 /// })?;
 /// # Ok::<_, io::Error>(())
 /// ```
+///
+/// A UART whose interrupts move the bytes, as a `static` of a program without a heap. What is particular to a microcontroller is
+/// left out:
+///
+/// ```
+/// use core::task::{Context, Poll};
+/// use uasyncio_core::{SharedRing, SharedWaker};
+/// use uasyncio_streams::{Direction, Transport, TryError, io, split_with};
+///
+/// struct Uart {
+///     received: SharedRing<u8, 64>,
+///     readable: SharedWaker,
+///     to_send: SharedRing<u8, 64>,
+///     writable: SharedWaker,
+/// }
+///
+/// static UART: Uart = Uart {
+///     received: SharedRing::new(),
+///     readable: SharedWaker::new(),
+///     to_send: SharedRing::new(),
+///     writable: SharedWaker::new(),
+/// };
+///
+/// impl Uart {
+///     /// The interrupt when a byte has come.
+///     fn on_received(&self, byte: u8) {
+///         // When nobody reads, the byte is lost.
+///         let _ = self.received.push(byte);
+///         self.readable.wake();
+///     }
+///
+///     /// The interrupt when a byte may be sent: that byte, or `None` to switch this interrupt off.
+///     fn on_sendable(&self) -> Option<u8> {
+///         let byte = self.to_send.pop();
+///         self.writable.wake();
+///         byte
+///     }
+/// }
+///
+/// impl Transport for Uart {
+///     fn try_read(&self, buffer: &mut [u8]) -> Result<usize, TryError> {
+///         let mut count = 0;
+///         for (place, byte) in buffer.iter_mut().zip(core::iter::from_fn(|| self.received.pop())) {
+///             *place = byte;
+///             count += 1;
+///         }
+///         // A UART has no end of the stream, which 0 would be.
+///         if count == 0 { Err(TryError::Blocked(Direction::Read)) } else { Ok(count) }
+///     }
+///
+///     fn try_write(&self, data: &[u8]) -> Result<usize, TryError> {
+///         let count = data.iter().take_while(|byte| self.to_send.push(**byte).is_ok()).count();
+///         // Here the interrupt for sending is switched on.
+///         if count == 0 { Err(TryError::Blocked(Direction::Write)) } else { Ok(count) }
+///     }
+///
+///     fn poll_ready(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<io::Result<()>> {
+///         // The waker first, then the look: an interrupt that comes in between is not missed.
+///         let ready = match direction {
+///             Direction::Read => {
+///                 self.readable.register(cx.waker());
+///                 !self.received.is_empty()
+///             }
+///             Direction::Write => {
+///                 self.writable.register(cx.waker());
+///                 self.to_send.len() < self.to_send.capacity()
+///             }
+///         };
+///         if ready { Poll::Ready(Ok(())) } else { Poll::Pending }
+///     }
+///
+///     fn close_write(&self) -> Result<(), TryError> {
+///         Ok(())
+///     }
+///
+///     fn close(&self) {}
+/// }
+///
+/// uasyncio_core::run(async {
+///     let mut line = [0; 80];
+///     let (mut reader, mut writer) = split_with(&UART, &mut line);
+///     // The other side of the line.
+///     std::thread::spawn(|| b"led on\n".iter().for_each(|byte| UART.on_received(*byte)));
+///
+///     assert_eq!(reader.readline().await?, b"led on\n");
+///     writer.awritestr("ok\n").await?;
+///     assert_eq!(UART.on_sendable(), Some(b'o'));
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })
+/// .unwrap();
+/// ```
 pub trait Transport {
     /// Reads up to `buffer.len()` bytes. `Ok(0)` for a non-empty buffer means that the peer will send no more.
     fn try_read(&self, buffer: &mut [u8]) -> Result<usize, TryError>;
@@ -130,7 +222,7 @@ pub trait Transport {
     }
 
     /// Reads up to `buffer.len()` bytes, and waits as often as [`try_read`](Transport::try_read) says. Overridden where that
-    /// is cheaper in one; [`budget::poll_proceed`] comes before each attempt then, too.
+    /// is cheaper in one; [`budget::poll_proceed`](uasyncio_core::budget::poll_proceed) comes before each attempt then, too.
     #[inline]
     fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         poll_attempt(self, cx, READING, |transport| transport.try_read(buffer))
@@ -196,6 +288,68 @@ pub trait Transport {
     /// way may be lost. The same as [`close`](Transport::close) unless it is overridden.
     fn abort(&self) {
         self.close();
+    }
+}
+
+impl<T: Transport + ?Sized> Transport for &T {
+    #[inline]
+    fn try_read(&self, buffer: &mut [u8]) -> Result<usize, TryError> {
+        (**self).try_read(buffer)
+    }
+
+    #[inline]
+    fn try_write(&self, data: &[u8]) -> Result<usize, TryError> {
+        (**self).try_write(data)
+    }
+
+    #[inline]
+    fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> Result<usize, TryError> {
+        (**self).try_write_vectored(slices)
+    }
+
+    #[inline]
+    fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        (**self).poll_read(cx, buffer)
+    }
+
+    #[inline]
+    fn poll_unblocked(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<io::Result<()>> {
+        (**self).poll_unblocked(cx, direction)
+    }
+
+    #[inline]
+    fn poll_ready(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<io::Result<()>> {
+        (**self).poll_ready(cx, direction)
+    }
+
+    #[inline]
+    fn try_flush(&self) -> Result<(), TryError> {
+        (**self).try_flush()
+    }
+
+    #[inline]
+    fn close_write(&self) -> Result<(), TryError> {
+        (**self).close_write()
+    }
+
+    #[inline]
+    fn try_finish(&self) -> Result<(), TryError> {
+        (**self).try_finish()
+    }
+
+    #[inline]
+    fn discard(&self, most: usize) {
+        (**self).discard(most);
+    }
+
+    #[inline]
+    fn close(&self) {
+        (**self).close();
+    }
+
+    #[inline]
+    fn abort(&self) {
+        (**self).abort();
     }
 }
 

@@ -2,34 +2,35 @@
 //!
 //! They borrow the writer and the data, and hold nothing but a position.
 
-use std::future::Future;
-use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
 
 use uasyncio_core::budget;
 
+use crate::io::{self, IoSlice};
+use crate::storage::{Heap, Storage};
 use crate::transport::Transport;
 use crate::writer::StreamWriter;
 
 /// The future of [`StreamWriter::awrite`].
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
-pub struct AWrite<'a, T> {
-    pub(crate) writer: &'a mut StreamWriter<T>,
+pub struct AWrite<'a, T, S: Storage<T> = Heap> {
+    pub(crate) writer: &'a mut StreamWriter<T, S>,
     /// Empty as soon as the transport has it all, and only has to pass it on.
     pub(crate) data: &'a [u8],
     pub(crate) offset: usize,
 }
 
-impl<T> AWrite<'_, T> {
+impl<T, S: Storage<T>> AWrite<'_, T, S> {
     /// How many bytes of the data were accepted so far.
     pub fn written(&self) -> usize {
         self.offset
     }
 }
 
-impl<T: Transport> Future for AWrite<'_, T> {
+impl<T: Transport, S: Storage<T>> Future for AWrite<'_, T, S> {
     type Output = io::Result<()>;
 
     #[inline(always)]
@@ -41,8 +42,8 @@ impl<T: Transport> Future for AWrite<'_, T> {
 
 /// Writes `data` from `offset` on.
 #[inline(always)]
-fn poll_rest<T: Transport>(
-    writer: &mut StreamWriter<T>,
+fn poll_rest<T: Transport, S: Storage<T>>(
+    writer: &mut StreamWriter<T, S>,
     cx: &mut Context<'_>,
     data: &mut &[u8],
     offset: &mut usize,
@@ -61,8 +62,8 @@ fn poll_rest<T: Transport>(
 /// Goes on after a write that was accepted in part.
 #[cold]
 #[inline(never)]
-fn poll_more<T: Transport>(
-    writer: &mut StreamWriter<T>,
+fn poll_more<T: Transport, S: Storage<T>>(
+    writer: &mut StreamWriter<T, S>,
     cx: &mut Context<'_>,
     data: &mut &[u8],
     offset: &mut usize,
@@ -78,15 +79,19 @@ fn poll_more<T: Transport>(
 /// Goes on when there is nothing to write, or nothing left.
 #[cold]
 #[inline(never)]
-fn poll_end<T: Transport>(writer: &mut StreamWriter<T>, cx: &mut Context<'_>, written: usize) -> Poll<io::Result<()>> {
+fn poll_end<T: Transport, S: Storage<T>>(
+    writer: &mut StreamWriter<T, S>,
+    cx: &mut Context<'_>,
+    written: usize,
+) -> Poll<io::Result<()>> {
     if written == 0 { budget::poll_proceed(cx).map(Ok) } else { writer.poll_flush(cx) }
 }
 
 /// The future of [`StreamWriter::awritev`].
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
-pub struct AWriteV<'a, T> {
-    writer: &'a mut StreamWriter<T>,
+pub struct AWriteV<'a, T, S: Storage<T> = Heap> {
+    writer: &'a mut StreamWriter<T, S>,
     /// Those that are not completely written.
     slices: &'a [IoSlice<'a>],
     /// How many bytes of the first of them were written.
@@ -95,8 +100,8 @@ pub struct AWriteV<'a, T> {
     total: usize,
 }
 
-impl<'a, T> AWriteV<'a, T> {
-    pub(crate) fn new(writer: &'a mut StreamWriter<T>, slices: &'a [IoSlice<'a>]) -> Self {
+impl<'a, T, S: Storage<T>> AWriteV<'a, T, S> {
+    pub(crate) fn new(writer: &'a mut StreamWriter<T, S>, slices: &'a [IoSlice<'a>]) -> Self {
         let total = slices.iter().map(|slice| slice.len()).sum();
         AWriteV { writer, slices, offset: 0, written: 0, total }
     }
@@ -121,7 +126,7 @@ impl<'a, T> AWriteV<'a, T> {
     }
 }
 
-impl<T: Transport> Future for AWriteV<'_, T> {
+impl<T: Transport, S: Storage<T>> Future for AWriteV<'_, T, S> {
     type Output = io::Result<()>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -149,15 +154,15 @@ impl<T: Transport> Future for AWriteV<'_, T> {
 /// The future of [`StreamWriter::awriteiter`].
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
-pub struct AWriteIter<'a, T, I: Iterator> {
-    pub(crate) writer: &'a mut StreamWriter<T>,
+pub struct AWriteIter<'a, T, I: Iterator, S: Storage<T> = Heap> {
+    pub(crate) writer: &'a mut StreamWriter<T, S>,
     pub(crate) pieces: I,
     pub(crate) piece: Option<I::Item>,
     pub(crate) offset: usize,
     pub(crate) written: u64,
 }
 
-impl<T, I: Iterator> AWriteIter<'_, T, I> {
+impl<T, I: Iterator, S: Storage<T>> AWriteIter<'_, T, I, S> {
     /// How many bytes of the pieces, taken as one sequence, were accepted so far.
     pub fn written(&self) -> u64 {
         self.written + self.offset as u64
@@ -165,9 +170,9 @@ impl<T, I: Iterator> AWriteIter<'_, T, I> {
 }
 
 // Neither the iterator nor a piece is ever pinned.
-impl<T, I: Iterator> Unpin for AWriteIter<'_, T, I> {}
+impl<T, I: Iterator, S: Storage<T>> Unpin for AWriteIter<'_, T, I, S> {}
 
-impl<T: Transport, I: Iterator> Future for AWriteIter<'_, T, I>
+impl<T: Transport, I: Iterator, S: Storage<T>> Future for AWriteIter<'_, T, I, S>
 where
     I::Item: AsRef<[u8]>,
 {
@@ -183,7 +188,7 @@ where
                 } else {
                     ready!(poll_rest(this.writer, cx, &mut rest, &mut this.offset))?;
                 }
-                this.written += std::mem::take(&mut this.offset) as u64;
+                this.written += core::mem::take(&mut this.offset) as u64;
             }
             this.piece = this.pieces.next();
             if this.piece.is_none() {
@@ -196,11 +201,11 @@ where
 /// The future of [`StreamWriter::write_eof`].
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
-pub struct WriteEof<'a, T> {
-    pub(crate) writer: &'a mut StreamWriter<T>,
+pub struct WriteEof<'a, T, S: Storage<T> = Heap> {
+    pub(crate) writer: &'a mut StreamWriter<T, S>,
 }
 
-impl<T: Transport> Future for WriteEof<'_, T> {
+impl<T: Transport, S: Storage<T>> Future for WriteEof<'_, T, S> {
     type Output = io::Result<()>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -209,12 +214,15 @@ impl<T: Transport> Future for WriteEof<'_, T> {
 }
 
 /// The future of [`StreamWriter::drain`].
+#[cfg(feature = "alloc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "alloc")))]
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
 pub struct Drain<'a, T> {
     pub(crate) writer: &'a mut StreamWriter<T>,
 }
 
+#[cfg(feature = "alloc")]
 impl<T: Transport> Future for Drain<'_, T> {
     type Output = io::Result<()>;
 
@@ -232,11 +240,11 @@ impl<T: Transport> Future for Drain<'_, T> {
 /// The future of [`StreamWriter::aclose`].
 #[derive(Debug)]
 #[must_use = "a future does nothing until it is awaited"]
-pub struct AClose<'a, T> {
-    pub(crate) writer: &'a mut StreamWriter<T>,
+pub struct AClose<'a, T, S: Storage<T> = Heap> {
+    pub(crate) writer: &'a mut StreamWriter<T, S>,
 }
 
-impl<T: Transport> Future for AClose<'_, T> {
+impl<T: Transport, S: Storage<T>> Future for AClose<'_, T, S> {
     type Output = io::Result<()>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {

@@ -1,20 +1,18 @@
 //! The writing half of a stream.
 
-use std::io::{self, IoSlice};
-use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use core::fmt;
+use core::task::{Context, Poll, ready};
 
 use uasyncio_core::budget;
 
-use crate::error::WriteError;
-use crate::reader::DEFAULT_LIMIT;
+use crate::io::{self, IoSlice};
+use crate::storage::{BufferedWrites, Heap, Storage};
 use crate::transport::{Transport, TryError, WRITING, poll_attempt, poll_further};
-use crate::write::{AClose, AWrite, AWriteIter, AWriteV, Drain, WriteEof};
-use crate::write_buffer::WriteBuffer;
+use crate::write::{AClose, AWrite, AWriteIter, AWriteV, WriteEof};
 
 /// The writing half of a stream. asyncio's `StreamWriter`, with writes as asynchronous as reads.
 ///
-/// Made by [`split`](crate::split), by `open_connection`, or given to the handler of a server.
+/// Made by `split`, by `open_connection`, or given to the handler of a server; without a heap, by [`split_with`](crate::split_with).
 ///
 /// `awrite` and its like complete when the transport has accepted every byte. They copy nothing, buffer nothing and allocate
 /// nothing; while the peer does not read, they wait. So memory stays flat however much is written, and there is
@@ -23,17 +21,18 @@ use crate::write_buffer::WriteBuffer;
 /// For code that cannot wait there are [`write`](Self::write) and [`drain`](Self::drain), with a buffer of bounded size.
 ///
 /// Dropping the writer and its reader closes the connection. So does [`aclose`](Self::aclose) on either of them.
-#[derive(Debug)]
-pub struct StreamWriter<T> {
-    transport: Rc<T>,
+///
+/// The second parameter says how it holds its transport: `StreamWriter<T>` is a writer on the heap, and
+/// [`LentWriter<'_, T>`](crate::LentWriter) one for programs without a heap, which has no `write` and `drain`.
+pub struct StreamWriter<T, S: Storage<T> = Heap> {
+    pub(crate) transport: S::Handle,
     written: u64,
-    /// There from the first need of it on.
-    buffer: Option<Box<WriteBuffer<T>>>,
+    pub(crate) buffer: S::WriteBuffer,
 }
 
-impl<T: Transport> StreamWriter<T> {
-    pub(crate) fn new(transport: Rc<T>) -> Self {
-        StreamWriter { transport, written: 0, buffer: None }
+impl<T: Transport, S: Storage<T>> StreamWriter<T, S> {
+    pub(crate) fn with(transport: S::Handle, buffer: S::WriteBuffer) -> Self {
+        StreamWriter { transport, written: 0, buffer }
     }
 
     /// Writes all of `data`. asyncio has no such method; uasyncio's `awrite`.
@@ -61,7 +60,7 @@ impl<T: Transport> StreamWriter<T> {
     /// When the future is dropped, or fails, the transport has accepted a prefix of the data. Its length is in
     /// [`AWrite::written`] before the drop and in the difference of [`written`](Self::written) after it. Go on with
     /// the rest, or close the stream.
-    pub fn awrite<'a>(&'a mut self, data: &'a [u8]) -> AWrite<'a, T> {
+    pub fn awrite<'a>(&'a mut self, data: &'a [u8]) -> AWrite<'a, T, S> {
         AWrite { writer: self, data, offset: 0 }
     }
 
@@ -84,7 +83,7 @@ impl<T: Transport> StreamWriter<T> {
     ///
     /// # Cancel safety
     /// As for [`awrite`](Self::awrite): a prefix of the slices, taken as one sequence, was accepted.
-    pub fn awritev<'a>(&'a mut self, slices: &'a [IoSlice<'a>]) -> AWriteV<'a, T> {
+    pub fn awritev<'a>(&'a mut self, slices: &'a [IoSlice<'a>]) -> AWriteV<'a, T, S> {
         AWriteV::new(self, slices)
     }
 
@@ -107,7 +106,7 @@ impl<T: Transport> StreamWriter<T> {
     /// # Cancel safety
     /// As for [`awrite`](Self::awrite): a prefix of the pieces, taken as one sequence, was accepted. The rest of the piece
     /// that was being written is lost.
-    pub fn awriteiter<I>(&mut self, pieces: I) -> AWriteIter<'_, T, I::IntoIter>
+    pub fn awriteiter<I>(&mut self, pieces: I) -> AWriteIter<'_, T, I::IntoIter, S>
     where
         I: IntoIterator,
         I::Item: AsRef<[u8]>,
@@ -122,104 +121,14 @@ impl<T: Transport> StreamWriter<T> {
     ///
     /// # Cancel safety
     /// As for [`awrite`](Self::awrite).
-    pub fn awritestr<'a>(&'a mut self, text: &'a str) -> AWrite<'a, T> {
+    pub fn awritestr<'a>(&'a mut self, text: &'a str) -> AWrite<'a, T, S> {
         self.awrite(text.as_bytes())
-    }
-
-    /// Writes without waiting: what the transport does not accept at once waits in a buffer, for [`drain`](Self::drain).
-    /// asyncio's `write`, and MicroPython's, but bounded.
-    ///
-    /// Nothing writes the buffer in the background. `drain` does, and so do `awrite` and its like, `write_eof` and
-    /// `aclose`, before their own work: the order of the bytes is the order of the calls.
-    ///
-    /// ```
-    /// # use uasyncio_streams::{WriteError, duplex, split};
-    /// # uasyncio_core::run(async {
-    /// let (near, far) = duplex(4);
-    /// let (_reader, mut writer) = split(near);
-    /// writer.set_write_limit(8);
-    /// writer.write(b"head")?; // the pipe is full now
-    /// writer.write(b"body\n")?;
-    /// assert_eq!(writer.unwritten(), b"body\n");
-    /// assert!(matches!(writer.write(b"more"), Err(WriteError::Full { buffered: 5, limit: 8 })));
-    ///
-    /// let (mut far_reader, _far_writer) = split(far);
-    /// let task = uasyncio_core::create_task(async move { far_reader.readline().await.map(<[u8]>::to_vec) });
-    /// writer.drain().await?;
-    /// assert_eq!(task.await.unwrap()?, b"headbody\n");
-    /// # Ok::<_, std::io::Error>(())
-    /// # }).unwrap();
-    /// ```
-    ///
-    /// A buffer with bytes in it that is dropped, with the writer, is tried once more without waiting. What the transport does
-    /// not accept then is lost, and the loop's exception handler is told how much that was.
-    ///
-    /// # Errors
-    /// [`WriteError::Full`], with nothing accepted, when the buffer would hold more than the [limit](Self::set_write_limit) if the
-    /// transport accepted nothing: whether a call fits does not depend on the speed of the peer. [`WriteError::Io`] with the
-    /// transport's error; [`written`](Self::written) tells how much went before it.
-    pub fn write(&mut self, data: &[u8]) -> Result<(), WriteError> {
-        let (buffered, limit) = (self.unwritten().len(), self.write_limit());
-        // The limit may have been lowered since.
-        if data.len() > limit.saturating_sub(buffered) {
-            return Err(WriteError::Full { buffered, limit });
-        }
-        let mut rest = data;
-        while buffered == 0 && !rest.is_empty() {
-            match self.transport.try_write(rest) {
-                Ok(count) => rest = &rest[self.accepted(count)?..],
-                Err(TryError::Blocked(_)) => break,
-                Err(TryError::Failed(error)) => return Err(WriteError::Io(error)),
-            }
-        }
-        if !rest.is_empty() {
-            self.buffer_mut().push(rest);
-        } else if let Err(TryError::Failed(error)) = self.transport.try_flush() {
-            return Err(WriteError::Io(error));
-        }
-        Ok(())
-    }
-
-    /// Completes when everything that [`write`](Self::write) has buffered was accepted by the transport. asyncio's `drain`, but it
-    /// waits for the whole of it.
-    ///
-    /// # Errors
-    /// The transport's error. What was not accepted stays in the buffer.
-    ///
-    /// # Cancel safety
-    /// No byte is lost or written twice when the future is dropped: the rest stays in the buffer.
-    pub fn drain(&mut self) -> Drain<'_, T> {
-        Drain { writer: self }
-    }
-
-    /// What [`write`](Self::write) has buffered and the transport has not accepted yet.
-    pub fn unwritten(&self) -> &[u8] {
-        self.buffer.as_ref().map_or(&[], |buffer| buffer.bytes())
-    }
-
-    /// How many bytes [`write`](Self::write) may buffer; 64 KiB unless changed.
-    pub fn write_limit(&self) -> usize {
-        self.buffer.as_ref().map_or(DEFAULT_LIMIT, |buffer| buffer.limit())
-    }
-
-    /// Sets how many bytes [`write`](Self::write) may buffer. Less than what is buffered now loses nothing.
-    ///
-    /// # Panics
-    /// When `limit` is 0.
-    pub fn set_write_limit(&mut self, limit: usize) {
-        assert!(limit > 0, "a writer with a limit of 0 bytes could never write; use `awrite`");
-        self.buffer_mut().set_limit(limit);
     }
 
     /// Whether `write` has had to buffer something, now or before.
     #[inline(always)]
     pub(crate) fn has_buffer(&self) -> bool {
-        self.buffer.is_some()
-    }
-
-    #[cold]
-    fn buffer_mut(&mut self) -> &mut WriteBuffer<T> {
-        self.buffer.get_or_insert_with(|| Box::new(WriteBuffer::new(self.transport.clone())))
+        self.buffer.is_there()
     }
 
     /// Tells the peer that nothing more will be written; it reads to the end of the stream. Reading from the peer
@@ -230,7 +139,7 @@ impl<T: Transport> StreamWriter<T> {
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing: call it again.
-    pub fn write_eof(&mut self) -> WriteEof<'_, T> {
+    pub fn write_eof(&mut self) -> WriteEof<'_, T, S> {
         WriteEof { writer: self }
     }
 
@@ -252,7 +161,7 @@ impl<T: Transport> StreamWriter<T> {
     ///
     /// # Cancel safety
     /// When the future is dropped before it completes, the connection is open, and no byte is lost: call it again.
-    pub fn aclose(&mut self) -> AClose<'_, T> {
+    pub fn aclose(&mut self) -> AClose<'_, T, S> {
         AClose { writer: self }
     }
 
@@ -269,9 +178,7 @@ impl<T: Transport> StreamWriter<T> {
     /// # drop(far);
     /// ```
     pub fn abort(&mut self) {
-        if let Some(buffer) = &mut self.buffer {
-            buffer.clear();
-        }
+        self.buffer.clear();
         self.transport.abort();
     }
 
@@ -321,12 +228,12 @@ impl<T: Transport> StreamWriter<T> {
 
     #[cold]
     fn poll_drain_buffer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while !self.unwritten().is_empty() {
+        while !self.buffer.bytes().is_empty() {
             let StreamWriter { transport, buffer, .. } = self;
-            let bytes = buffer.as_ref().map_or(&[][..], |buffer| buffer.bytes());
+            let bytes = buffer.bytes();
             let count = ready!(poll_attempt(&**transport, cx, WRITING, |transport| transport.try_write(bytes)))?;
             let count = self.accepted(count)?;
-            self.buffer_mut().consume(count);
+            self.buffer.consume(count);
         }
         Poll::Ready(Ok(()))
     }
@@ -363,15 +270,21 @@ impl<T: Transport> StreamWriter<T> {
             Ok(()) => ready!(self.poll_rarely_blocked(cx, T::try_finish)),
             error => error,
         };
-        if let Some(buffer) = &mut self.buffer {
-            // What could not be written is in the error; nobody has to hear of it again when the writer is dropped.
-            buffer.clear();
-        }
+        // What could not be written is in the error; nobody has to hear of it again when the writer is dropped.
+        self.buffer.clear();
         self.transport.close();
         Poll::Ready(drained)
     }
+}
 
-    pub(crate) fn shared(&self) -> &Rc<T> {
-        &self.transport
+impl<T: fmt::Debug, S: Storage<T>> fmt::Debug for StreamWriter<T, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let StreamWriter { transport, written, buffer } = self;
+        let unwritten = buffer.bytes().len();
+        f.debug_struct("StreamWriter")
+            .field("transport", &**transport)
+            .field("written", written)
+            .field("unwritten", &unwritten)
+            .finish()
     }
 }

@@ -1,5 +1,5 @@
-//! What holds over every transport: the same tests over `duplex`, on virtual time, and over TCP, on the reactor; with the
-//! feature `tls`, over TLS on both of these too.
+//! What holds over every transport: the same tests over `duplex`, on virtual time, and over TCP, Unix sockets and plain descriptors, on the
+//! reactor; with the feature `tls`, over TLS on these too.
 
 #[cfg(all(feature = "tls", target_os = "linux"))]
 mod certificates;
@@ -11,12 +11,16 @@ use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{TcpListener, TcpStream};
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 
 use common::Random;
 use uasyncio_core::{EventLoop, VirtualTime, create_task, yield_now};
+#[cfg(unix)]
+use uasyncio_streams::{DescriptorTransport, UnixTransport};
 use uasyncio_streams::{Duplex, ReadError, StreamReader, StreamWriter, TcpTransport, Transport, duplex, split};
 
 fn over_duplex<F: Future<Output = ()>>(test: impl FnOnce(Duplex, Duplex) -> F) {
@@ -33,6 +37,23 @@ fn over_tcp<F: Future<Output = ()>>(test: impl FnOnce(TcpTransport, TcpTransport
     });
 }
 
+#[cfg(unix)]
+fn over_unix<F: Future<Output = ()>>(test: impl FnOnce(UnixTransport, UnixTransport) -> F) {
+    let (near, far) = UnixStream::pair().unwrap();
+    uasyncio_io::run(async {
+        test(UnixTransport::from_std(near).unwrap(), UnixTransport::from_std(far).unwrap()).await;
+    });
+}
+
+/// A descriptor that goes both ways, of which nothing else is known.
+#[cfg(unix)]
+fn over_descriptors<F: Future<Output = ()>>(test: impl FnOnce(DescriptorTransport, DescriptorTransport) -> F) {
+    let (near, far) = UnixStream::pair().unwrap();
+    uasyncio_io::run(async {
+        test(DescriptorTransport::from_fd(near).unwrap(), DescriptorTransport::from_fd(far).unwrap()).await;
+    });
+}
+
 /// A TLS session over two transports: the near end is the client.
 #[cfg(all(feature = "tls", target_os = "linux"))]
 async fn over_tls<T: Transport + 'static>(near: T, far: T) -> [uasyncio_streams::tls::TlsTransport<T>; 2] {
@@ -45,6 +66,10 @@ macro_rules! over_all {
     ($($name:ident),* $(,)?) => {
         mod duplex_ { $( #[test] fn $name() { super::over_duplex(super::$name) } )* }
         mod tcp { $( #[test] fn $name() { super::over_tcp(super::$name) } )* }
+        #[cfg(unix)]
+        mod unix { $( #[test] fn $name() { super::over_unix(super::$name) } )* }
+        #[cfg(unix)]
+        mod descriptors { $( #[test] fn $name() { super::over_descriptors(super::$name) } )* }
         #[cfg(all(feature = "tls", target_os = "linux"))]
         mod tls_on_duplex {
             use super::*;
@@ -57,6 +82,13 @@ macro_rules! over_all {
             use super::*;
             $( #[test] fn $name() {
                 over_tcp(async |near, far| { let [near, far] = over_tls(near, far).await; super::$name(near, far).await })
+            } )*
+        }
+        #[cfg(all(feature = "tls", target_os = "linux"))]
+        mod tls_on_unix {
+            use super::*;
+            $( #[test] fn $name() {
+                over_unix(async |near, far| { let [near, far] = over_tls(near, far).await; super::$name(near, far).await })
             } )*
         }
     };

@@ -9,7 +9,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use uasyncio_core::yield_now;
-use uasyncio_streams::{TcpReader, TcpWriter, open_connection, start_server};
+use uasyncio_streams::{
+    TcpReader, TcpWriter, UnixReader, UnixWriter, connect_write_pipe, open_connection, open_unix_connection, start_server,
+    start_unix_server, stderr, stdin, stdout, wait_child,
+};
 
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -128,6 +131,64 @@ fn connections_that_ended_in_any_way_leak_no_descriptor() {
         }
         while descriptors() > before {
             yield_now().await;
+        }
+    });
+}
+
+#[test]
+fn unix_sockets_that_fail_are_cancelled_or_end_leak_no_descriptor() {
+    let _alone = alone();
+    let path = std::env::temp_dir().join(format!("uasyncio-descriptors-{}", std::process::id()));
+    let nowhere = path.join("nowhere");
+    uasyncio_io::run(async {
+        let quiet = |_: UnixReader, _: UnixWriter| async {};
+        start_unix_server(quiet, &path).await.unwrap().close();
+        yield_now().await;
+        let before = descriptors();
+        for polls in 0..4 {
+            open_unix_connection(&path).await.unwrap_err();
+            start_unix_server(quiet, &nowhere).await.unwrap_err();
+            assert_eq!(descriptors(), before, "failed");
+            let server = start_unix_server(quiet, &path).await.unwrap();
+            cancel_after(polls, open_unix_connection(&path)).await;
+            server.close();
+            while descriptors() > before {
+                yield_now().await;
+            }
+            // A queue that is full.
+            let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+            socket.bind(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
+            socket.listen(0).unwrap();
+            let queued = std::os::unix::net::UnixStream::connect(&path).unwrap();
+            let with_queue = descriptors();
+            assert!(cancel_after(polls, open_unix_connection(&path)).await.is_none());
+            assert_eq!(descriptors(), with_queue, "cancelled");
+            drop((socket, queued));
+            std::fs::remove_file(&path).unwrap();
+        }
+    });
+}
+
+#[test]
+fn pipes_and_children_leak_no_descriptor() {
+    let _alone = alone();
+    uasyncio_io::run(async {
+        let before = descriptors();
+        for polls in 0..4 {
+            let (reading, writing) = rustix::pipe::pipe().unwrap();
+            connect_write_pipe(reading).unwrap_err();
+            let mut writer = connect_write_pipe(writing).unwrap();
+            writer.awrite(b"x").await.unwrap_err();
+            writer.write_eof().await.unwrap();
+            assert_eq!(descriptors(), before, "pipes");
+            drop((stdin().ok(), stdout().unwrap(), stderr().unwrap()));
+            assert_eq!(descriptors(), before, "standard streams");
+            let mut child = std::process::Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+            let input = child.stdin.take();
+            assert!(cancel_after(polls, wait_child(&mut child)).await.is_none());
+            drop(input);
+            assert!(wait_child(&mut child).await.unwrap().success());
+            assert_eq!(descriptors(), before, "children");
         }
     });
 }

@@ -2,14 +2,13 @@
 
 mod common;
 
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use common::{BLOCK_READ, Random, Script, Step, block_on, bytes, poll_once};
 use futures_core::Stream;
 use futures_core::stream::FusedStream;
-use uasyncio_streams::{Lines, Parts, ReadError, StreamReader, duplex, split, unsplit};
+use uasyncio_streams::{Lines, Parts, ReadError, StreamReader, duplex, io, split, unsplit};
 
 fn reader(steps: impl IntoIterator<Item = Step>) -> StreamReader<Script> {
     split(Script::reading(steps)).0

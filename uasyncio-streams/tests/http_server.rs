@@ -6,11 +6,16 @@ mod http;
 #[path = "../examples/http_server/service.rs"]
 mod service;
 
+use std::time::Duration;
+
 use common::Random;
 use http::{LONGEST_HEAD, Request, parse};
-use service::Document;
-use uasyncio_core::{EventLoop, VirtualTime, create_task};
+use service::Service;
+use uasyncio_core::{EventLoop, VirtualTime, create_task, get_event_loop, sleep_ms, spawn};
 use uasyncio_streams::{duplex, split};
+
+/// How long the head of a request may take.
+const DEADLINE: Duration = Duration::from_secs(10);
 
 fn request(method: &'static str, path: &'static str, keep_alive: bool, head: usize, body: u64) -> Request<'static> {
     Request { method, path, keep_alive, head, body }
@@ -85,7 +90,7 @@ fn exchange(input: impl AsRef<[u8]>) -> String {
         let (client, server) = duplex(100);
         create_task(async move {
             let (mut reader, mut writer) = split(server);
-            let _ = service::serve(&Document::hello(10), &mut reader, &mut writer).await;
+            let _ = Service::hello(10, DEADLINE).serve(&mut reader, &mut writer).await;
         })
         .set_name("server");
         let (mut reader, mut writer) = split(client);
@@ -154,4 +159,56 @@ fn a_bad_request_is_refused_and_ends_the_connection() {
 fn a_client_that_leaves_inside_a_request_gets_nothing() {
     assert_eq!(exchange(""), "");
     assert_eq!(exchange("GET / HT"), "");
+}
+
+/// What a client gets that sends these bytes, and then waits so many milliseconds, again and again; when that ended, and when the
+/// server has had enough of listening.
+fn slowly(pieces: Vec<(&'static str, u32)>) -> (String, u32, u32) {
+    let run = EventLoop::with_platform(VirtualTime::new()).run_until_complete(async move {
+        let (client, server) = duplex(100);
+        let server = create_task(async move {
+            let (mut reader, mut writer) = split(server);
+            let _ = Service::hello(10, DEADLINE).serve(&mut reader, &mut writer).await;
+        });
+        let (mut reader, mut writer) = split(client);
+        spawn(async move {
+            for (piece, pause) in pieces {
+                if writer.awritestr(piece).await.is_err() {
+                    break;
+                }
+                sleep_ms(pause).await;
+            }
+            std::future::pending::<()>().await;
+        });
+        let answer = String::from_utf8(reader.read_to_end(10_000).await.unwrap().to_vec()).unwrap();
+        let now = || get_event_loop().time().as_millis();
+        let end = now();
+        server.await.unwrap();
+        (answer, end, now())
+    });
+    run.unwrap()
+}
+
+// T-03: the deadline of a head is absolute, and no byte puts it off.
+#[test]
+fn t_03_a_head_that_comes_too_slowly_is_answered_by_408() {
+    let refusal = answer("408 Request Timeout", CLOSE, "408\n");
+    let byte_by_byte: Vec<_> = "GET / HTTP/1.0\r\n".split_inclusive(|_| true).chain(["A"; 8]).map(|byte| (byte, 1_000)).collect();
+    // The answer comes after 10 s; for 2 s more the client is listened to.
+    assert_eq!(slowly(byte_by_byte), (refusal.clone(), 10_000, 12_000));
+    // Only the head in question counts, not the time before it, nor the requests before.
+    let late = vec![("", 50_000), ("GET / HTTP/1.1\r\n", 9_999), ("Host: a\r\n\r\nG", 20_000)];
+    assert_eq!(slowly(late), (answer("200 OK", KEEP_ALIVE, DOCUMENT) + &refusal, 69_999, 71_999));
+}
+
+#[test]
+fn t_03_a_head_or_a_body_that_comes_slowly_but_in_time_is_served() {
+    let in_time = vec![("GET / HTTP/1.0", 3_000), ("\r\n", 6_999), ("\r\n", 0)];
+    assert_eq!(slowly(in_time), (answer("200 OK", CLOSE, DOCUMENT), 9_999, 9_999));
+    let get = "GET / HTTP/1.0\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\n";
+    let body = vec![(get, 9_000), ("b", 900), ("bGET / HTTP/1.0\r\n\r\n", 0)];
+    let both = answer("200 OK", KEEP_ALIVE, DOCUMENT) + &answer("200 OK", CLOSE, DOCUMENT);
+    assert_eq!(slowly(body), (both, 9_900, 9_900));
+    let endless = vec![(get, 9_000), ("b", 50_000)];
+    assert_eq!(slowly(endless), (answer("200 OK", KEEP_ALIVE, DOCUMENT), 10_000, 10_000));
 }

@@ -3,12 +3,11 @@
 mod common;
 
 use std::future::Future;
-use std::io;
 use std::task::Poll;
 
 use common::{BLOCK_READ, BLOCK_WRITE, Random, Script, Step, Wakes, block_on, bytes, poll_once};
 use uasyncio_streams::read::{FillBuf, Read, ReadExactly, ReadLine, ReadUntil};
-use uasyncio_streams::{Direction, Duplex, ReadError, StreamReader, duplex, split};
+use uasyncio_streams::{Direction, Duplex, ReadError, StreamReader, duplex, io, split};
 
 fn reader(steps: impl IntoIterator<Item = Step>) -> StreamReader<Script> {
     split(Script::reading(steps)).0

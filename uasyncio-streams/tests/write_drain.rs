@@ -3,12 +3,12 @@
 mod common;
 
 use std::cell::RefCell;
-use std::io::{self, IoSlice};
 use std::rc::Rc;
 use std::task::Poll;
 
 use common::{BLOCK_READ, BLOCK_WRITE, Random, Script, Step, accept, block_on, poll_once};
 use uasyncio_core::{EventLoop, VirtualTime, create_task, get_event_loop, yield_now};
+use uasyncio_streams::io::{self, IoSlice};
 use uasyncio_streams::{Duplex, StreamReader, StreamWriter, WriteError, duplex, split};
 
 fn writer(steps: impl IntoIterator<Item = Step>) -> StreamWriter<Script> {

@@ -4,11 +4,11 @@ mod common;
 
 use std::cell::Cell;
 use std::future::Future;
-use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use common::{BLOCK_READ, BLOCK_WRITE, Random, Script, Step, Wakes, accept, block_on, poll_once};
+use uasyncio_streams::io::{self, IoSlice};
 use uasyncio_streams::write::{AWrite, AWriteV};
 use uasyncio_streams::{Direction, Duplex, StreamWriter, duplex, split};
 

@@ -1,6 +1,8 @@
 //! Command lines of the form `--name value`, for the examples.
 
+use std::fmt::Display;
 use std::process::exit;
+use std::str::FromStr;
 
 /// The values of the options in the order of `options`, which gives each its name and default.
 ///
@@ -40,6 +42,15 @@ pub(crate) fn host_and_port(listen: &str) -> (&str, u16) {
         fail(&format!("{listen:?} is not of the form host:port; try --help"));
     };
     (host.trim_start_matches('[').trim_end_matches(']'), port)
+}
+
+/// The value of an option as a number of at least `least`.
+#[allow(dead_code)]
+pub(crate) fn number<T: FromStr + PartialOrd + Display>(option: &str, value: &str, least: T) -> T {
+    match value.parse() {
+        Ok(number) if number >= least => number,
+        _ => fail(&format!("{option} needs a number of at least {least}, not {value:?}")),
+    }
 }
 
 /// Prints why the program cannot go on, and ends it.

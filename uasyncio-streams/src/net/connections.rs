@@ -15,10 +15,10 @@ use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use uasyncio_core::{Task, TaskId, create_task, current_task, sleep, trace, yield_now};
+use uasyncio_core::{Task, TaskId, WaitList, WaitNode, create_task, current_task, sleep, yield_now};
 
 /// What became of the connections of a server that was shut down; see [`Server::shutdown`](crate::Server::shutdown).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,20 +30,19 @@ pub struct Summary {
     pub aborted: usize,
 }
 
-/// Who waits for something to happen. A task is woken once, however often it asked.
+/// The accept loops that wait for room. A task is woken once, however often it asked.
 #[derive(Default)]
-pub(crate) struct Waiting(RefCell<Vec<Waker>>);
+struct Waiting(RefCell<Vec<Waker>>);
 
 impl Waiting {
-    pub(crate) fn add(&self, cx: &mut Context<'_>) {
+    fn add(&self, cx: &mut Context<'_>) {
         let mut wakers = self.0.borrow_mut();
         if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
             wakers.push(cx.waker().clone());
         }
     }
 
-    #[inline]
-    pub(crate) fn wake_all(&self) {
+    fn wake_all(&self) {
         // Not borrowed while they are woken.
         let wakers = self.0.take();
         wakers.into_iter().for_each(Waker::wake);
@@ -78,10 +77,9 @@ pub(crate) struct Connections {
     places: RefCell<Vec<Place>>,
     first_free: Cell<Option<u32>>,
     hosts: Option<Hosts>,
-    /// The accept loops, at the limit.
     for_room: Waiting,
     /// Those who drain.
-    for_end: Waiting,
+    for_end: WaitList,
 }
 
 impl Connections {
@@ -94,7 +92,7 @@ impl Connections {
             first_free: Cell::new(None),
             hosts: limit_per_host.map(|limit| Hosts { limit, ..Hosts::default() }),
             for_room: Waiting::default(),
-            for_end: Waiting::default(),
+            for_end: WaitList::new(),
         }
     }
 
@@ -157,7 +155,9 @@ impl Connections {
         if count == self.limit {
             self.for_room.wake_all();
         }
-        self.for_end.wake_all();
+        if !self.for_end.is_empty() {
+            self.for_end.wake_all();
+        }
     }
 
     /// Cancels the handlers, except that of `spared`.
@@ -189,18 +189,17 @@ impl Connections {
         let own = current_task().filter(|own| self.has(own));
         let left_over = usize::from(own.is_some());
         let (before, aborted_before) = (self.count.get() - left_over, self.aborted.get());
-        let mut over = pin!(sleep(grace));
+        let (mut over, mut an_end) = (pin!(sleep(grace)), pin!(WaitNode::new(&self.for_end)));
         let ended = poll_fn(|cx| {
-            if self.count.get() <= left_over {
-                return Poll::Ready(true);
+            loop {
+                if self.count.get() <= left_over {
+                    return Poll::Ready(true);
+                }
+                if over.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(false);
+                }
+                ready!(an_end.as_mut().poll_wait(cx, 0, "connections to end"));
             }
-            let time_is_up = over.as_mut().poll(cx).is_ready();
-            if time_is_up {
-                return Poll::Ready(false);
-            }
-            trace::waiting("connections to end");
-            self.for_end.add(cx);
-            Poll::Pending
         });
         if !ended.await {
             self.abort(own);

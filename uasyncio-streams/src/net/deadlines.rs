@@ -1,10 +1,20 @@
 //! How long a connection may wait for its peer.
 //!
-//! Nothing happens until a connection has to wait: then a timer begins, and it ends with the wait. A connection that moves
-//! bytes without waiting never reads the clock, and one without deadlines has one null pointer.
+//! Requests come by the ten thousand, and deadlines hardly ever pass. So a wait neither reads the clock nor arms a timer, as a
+//! rule, but counts the steps of one that runs on through many waits:
 //!
-//! The *idle* deadline is counted from the beginning of each wait, in each direction. The *first byte* has a deadline of
-//! its own, counted from the beginning of the connection: bytes that come one by one do not put it off, and after the first one it is gone.
+//! ```text
+//!   steps      |-------|-------|-------|-------|-------|-------|-------|-------|-     each a quarter of the idle deadline
+//!   waits      ######  ##### ####    ## ###  ##################################X
+//!                                            begins: 5 left   4   3   2   1   0: too long
+//! ```
+//!
+//! The first of the five steps had begun before the wait, so when the fifth is over the deadline has passed, by a quarter at most. A
+//! wait that finds no running timer starts it, and has four whole steps. A connection that never waits has no timer, and one
+//! without deadlines has one null pointer.
+//!
+//! The *idle* deadline is that of each wait, in each direction. The *first byte* has a deadline of its own, counted from
+//! the beginning of the connection: bytes that come one by one do not put it off, and after the first one it is gone.
 
 use std::cell::Cell;
 use std::fmt;
@@ -17,21 +27,37 @@ use uasyncio_core::{Sleep, Ticks, get_event_loop, sleep};
 
 use crate::Direction;
 
+/// The whole steps of the idle deadline.
+const STEPS: u8 = 4;
+
+/// There is no wait, and the timer, if there is one, is of use for another.
+const NO_WAIT: u8 = 0;
+
+/// There is no wait, and the timer, if there is one, does not run in steps.
+const NO_STEPS: u8 = u8::MAX;
+
 /// The deadlines of one connection.
 pub(crate) struct Deadlines {
-    idle: Duration,
+    /// A part of the idle deadline.
+    step: Option<Duration>,
     /// Until when a byte has to have come. `None`: one has, or it does not matter.
     first_byte: Cell<Option<Ticks>>,
     read: Wait,
     write: Wait,
 }
 
-/// A wait in one direction.
-#[derive(Default)]
+/// A wait in one direction, or none.
 struct Wait {
+    /// How many steps are left, the one that goes on included.
+    left: Cell<u8>,
     /// `None` until the first wait, and while it is in use.
     timer: Cell<Option<Pin<Box<Sleep>>>>,
-    begun: Cell<bool>,
+}
+
+impl Default for Wait {
+    fn default() -> Self {
+        Wait { left: Cell::new(NO_STEPS), timer: Cell::default() }
+    }
 }
 
 impl Deadlines {
@@ -44,10 +70,10 @@ impl Deadlines {
         }
         let first_byte = first_byte.map(|time| {
             let millis = time.as_nanos().div_ceil(1_000_000).min(FARTHEST) as u32;
-            get_event_loop().time().wrapping_add(millis)
+            get_event_loop().time_rounded_up().wrapping_add(millis)
         });
-        let idle = idle.unwrap_or(Duration::MAX);
-        Some(Box::new(Deadlines { idle, first_byte: Cell::new(first_byte), read: Wait::default(), write: Wait::default() }))
+        let step = idle.map(|time| time / u32::from(STEPS));
+        Some(Box::new(Deadlines { step, first_byte: Cell::new(first_byte), read: Wait::default(), write: Wait::default() }))
     }
 
     fn wait(&self, direction: Direction) -> &Wait {
@@ -58,48 +84,79 @@ impl Deadlines {
     }
 
     /// Bytes were moved: the wait in this direction, if there was one, is over.
+    #[inline]
     pub(crate) fn moved(&self, direction: Direction) {
-        self.wait(direction).begun.set(false);
-        if direction == Direction::Read {
-            self.first_byte.set(None);
+        let wait = self.wait(direction);
+        if direction == Direction::Read && self.first_byte.take().is_some() {
+            wait.left.set(NO_STEPS);
+        } else if wait.left.get() != NO_STEPS {
+            wait.left.set(NO_WAIT);
         }
     }
 
     /// Says of a connection that waits when it has waited too long.
     pub(crate) fn poll_expired(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<io::Error> {
         let wait = self.wait(direction);
-        let timer = wait.timer.take();
-        let mut timer = match timer {
-            Some(timer) if wait.begun.get() => timer,
-            timer => self.begin_wait(timer, direction),
-        };
-        wait.begun.set(true);
+        if wait.left.get() == NO_STEPS && !self.start_timer(wait, direction) {
+            return Poll::Pending;
+        }
+        let begins = wait.left.get() == NO_WAIT;
+        if begins {
+            wait.left.set(STEPS + 1);
+        }
         // The cell is empty meanwhile: a waker that is replaced may run anything.
-        let expired = timer.as_mut().poll(cx);
+        let Some(mut timer) = wait.timer.take() else {
+            return Poll::Pending;
+        };
+        let mut step = timer.as_mut().poll(cx);
+        if step.is_ready() {
+            step = self.next_step(wait, begins, &mut timer, cx);
+        }
         wait.timer.set(Some(timer));
-        ready!(expired);
+        ready!(step);
         Poll::Ready(io::Error::new(io::ErrorKind::TimedOut, "the peer was waited for too long"))
     }
 
-    fn begin_wait(&self, timer: Option<Pin<Box<Sleep>>>, direction: Direction) -> Pin<Box<Sleep>> {
+    /// Starts the timer of a first wait; `false` where there is no deadline.
+    #[cold]
+    fn start_timer(&self, wait: &Wait, direction: Direction) -> bool {
         let first_byte = self.first_byte.get().filter(|_| direction == Direction::Read);
-        let mut timer = timer.unwrap_or_else(|| Box::pin(sleep(self.idle)));
-        match first_byte {
-            Some(deadline) if self.left_until(deadline) < self.idle => timer.as_mut().reset_at(deadline),
-            _ => timer.as_mut().reset(self.idle),
-        }
-        timer
+        let until_then = first_byte.map(|deadline| {
+            let left = deadline.diff(get_event_loop().time_rounded_up());
+            Duration::from_millis(u64::try_from(left).unwrap_or(0))
+        });
+        let (steps, step) = match (self.step, until_then) {
+            (Some(step), None) => (STEPS, step),
+            (Some(step), Some(until_then)) if step.saturating_mul(STEPS.into()) <= until_then => (STEPS, step),
+            (_, Some(until_then)) => (1, until_then),
+            (None, None) => return false,
+        };
+        let timer = wait.timer.take();
+        wait.left.set(steps);
+        let mut timer = timer.unwrap_or_else(|| Box::pin(sleep(step)));
+        timer.as_mut().reset(step);
+        wait.timer.set(Some(timer));
+        true
     }
 
-    fn left_until(&self, deadline: Ticks) -> Duration {
-        let left = deadline.diff(get_event_loop().time());
-        Duration::from_millis(u64::try_from(left).unwrap_or(0))
+    /// A step is over: completes if it was the last one.
+    #[cold]
+    fn next_step(&self, wait: &Wait, begins: bool, timer: &mut Pin<Box<Sleep>>, cx: &mut Context<'_>) -> Poll<()> {
+        match (wait.left.get(), self.step) {
+            (left @ 2.., Some(step)) => {
+                // What was over before the wait began does not count, and so none of the others is cut short.
+                wait.left.set(if begins { STEPS } else { left - 1 });
+                timer.as_mut().reset(step);
+                timer.as_mut().poll(cx)
+            }
+            _ => Poll::Ready(()),
+        }
     }
 }
 
 impl fmt::Debug for Deadlines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Deadlines").field("idle", &self.idle).field("first_byte", &self.first_byte).finish_non_exhaustive()
+        f.debug_struct("Deadlines").field("step", &self.step).field("first_byte", &self.first_byte).finish_non_exhaustive()
     }
 }
 
@@ -176,7 +233,8 @@ mod tests {
         assert_eq!(result.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
-    // T-03: a byte every 10 s puts the idle deadline off, again and again; then silence does not.
+    // T-03: a byte every 10 s puts the idle deadline off, again and again; then silence does not. Steps of 3.75 s, the first at 0: the
+    // fifth that ends after the last byte is the one at 67.5 s.
     #[test]
     fn t_03_the_idle_deadline_starts_over_with_each_byte() {
         on_virtual_time(0, Some(15_000), None, async |(mut reader, _writer, _far_reader, mut far_writer)| {
@@ -192,10 +250,41 @@ mod tests {
                 assert_eq!(now(), byte * 10_000);
             }
             assert_timed_out(reader.read(&mut [0]).await);
-            assert_eq!(now(), 65_000);
+            assert_eq!(now(), 67_500);
             // And again at once: the wait goes on.
             assert_timed_out(reader.read(&mut [0]).await);
-            assert_eq!(now(), 65_000);
+            assert_eq!(now(), 67_500);
+        });
+    }
+
+    #[test]
+    fn no_wait_is_too_short_and_none_longer_by_more_than_a_quarter() {
+        // A wait that ends at each moment inside a step; then one that does not end.
+        for moment in (0..100).filter(|moment| moment % 25 > 0) {
+            on_virtual_time(0, Some(100), None, async |(mut reader, _writer, _far_reader, mut far_writer)| {
+                spawn(async move {
+                    sleep_ms(moment).await;
+                    far_writer.awrite(b"x").await.unwrap();
+                    std::future::pending().await
+                });
+                reader.read(&mut [0]).await.unwrap();
+                assert_timed_out(reader.read(&mut [0]).await);
+                assert_eq!(now(), moment.next_multiple_of(25) + 100);
+            });
+        }
+    }
+
+    #[test]
+    fn after_a_pause_that_outlasts_the_timer_the_steps_are_whole_ones() {
+        on_virtual_time(0, Some(100), None, async |(mut reader, _writer, _far_reader, mut far_writer)| {
+            let mut buffer = [0];
+            let mut read = reader.read(&mut buffer);
+            std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut read).poll(cx).is_pending())).await;
+            far_writer.awrite(b"x").await.unwrap();
+            reader.read(&mut [0]).await.unwrap();
+            sleep_ms(1_000).await;
+            assert_timed_out(reader.read(&mut [0]).await);
+            assert_eq!(now(), 1_100);
         });
     }
 
@@ -257,7 +346,7 @@ mod tests {
                 std::future::pending().await
             });
             assert_timed_out(writer.awrite(&[7; 20]).await);
-            assert_eq!(now(), 2_700 + 1_000);
+            assert_eq!(now(), 2_700 + 1_000 + 50, "to the end of a step");
             assert_eq!(reading.get(), 1);
         });
     }

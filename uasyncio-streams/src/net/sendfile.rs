@@ -11,7 +11,8 @@ use std::task::{Context, Poll, ready};
 
 use super::sys;
 use super::tcp::TcpWriter;
-use crate::buffer::{BLOCK, ReadBuffer};
+use crate::buffer::ReadBuffer;
+use crate::pool::BLOCK;
 use crate::transport::{TryError, WRITING, poll_attempt};
 
 impl TcpWriter {

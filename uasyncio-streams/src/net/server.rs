@@ -6,16 +6,17 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use uasyncio_core::{Exception, ExceptionContext, Panic, Task, create_task, get_event_loop, report, trace};
+use uasyncio_core::{Exception, ExceptionContext, Panic, Task, WaitList, WaitNode, create_task, get_event_loop, report, trace};
 use uasyncio_io::{AsyncFd, Interest, Pollable};
 
 use super::accept::{Listener, accept_loop};
 use super::connect::list_failures;
-use super::connections::{Connections, Summary, Waiting};
+use super::connections::{Connections, Summary};
 use super::deadlines::Deadlines;
 use super::resolver::{SystemResolver, resolve};
 use super::server_options::ServerOptions;
@@ -87,11 +88,23 @@ where
 
 /// Listens on each address that can be listened on; fails if there is none, or if one is in use.
 fn listen(options: &ServerOptions, addresses: Vec<SocketAddr>) -> io::Result<Vec<(TcpListener, SocketAddr)>> {
+    // A port that the system has chosen as free at the first address may be taken at another one.
+    let attempts = if addresses.len() > 1 && addresses.iter().all(|address| address.port() == 0) { 16 } else { 1 };
+    for _ in 1..attempts {
+        match listen_once(options, &addresses) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            result => return result,
+        }
+    }
+    listen_once(options, &addresses)
+}
+
+fn listen_once(options: &ServerOptions, addresses: &[SocketAddr]) -> io::Result<Vec<(TcpListener, SocketAddr)>> {
     let mut listeners: Vec<(TcpListener, SocketAddr)> = Vec::new();
     let mut failures = Vec::new();
     // A name with addresses of both families has a socket for each.
     let only_v6 = options.only_v6.unwrap_or(addresses.iter().any(SocketAddr::is_ipv4));
-    for mut address in addresses {
+    for mut address in addresses.iter().copied() {
         if let (0, Some((_, first))) = (address.port(), listeners.first()) {
             // All addresses of a name get the same port.
             address.set_port(first.port());
@@ -235,7 +248,7 @@ impl<L: SystemListener> Server<L> {
             tasks: RefCell::default(),
             closed: Cell::new(false),
             error: RefCell::default(),
-            waiting: Waiting::default(),
+            closing: WaitList::new(),
         });
         let handler = Rc::new(handler);
         let (idle, first_byte) = (options.idle_deadline, options.first_byte_deadline);
@@ -291,7 +304,14 @@ impl<L: SystemListener> Server<L> {
     /// # Cancel safety
     /// Dropping the future changes nothing.
     pub async fn wait_closed(&self) -> io::Result<()> {
-        poll_fn(|cx| self.state.poll_closed(cx)).await
+        let mut closing = pin!(WaitNode::new(&self.state.closing));
+        while !self.state.closed.get() {
+            poll_fn(|cx| closing.as_mut().poll_wait(cx, 0, "a server to be closed")).await;
+        }
+        match &*self.state.error.borrow() {
+            None => Ok(()),
+            Some(error) => Err(error.raw_os_error().map_or(error.kind().into(), io::Error::from_raw_os_error)),
+        }
     }
 
     /// Completes when the server was closed, and closes it when it is dropped before. asyncio's `Server.serve_forever`.
@@ -355,7 +375,8 @@ struct State<L: SystemListener> {
     tasks: RefCell<Vec<Task<()>>>,
     closed: Cell<bool>,
     error: RefCell<Option<io::Error>>,
-    waiting: Waiting,
+    /// Those who wait for the server to be closed.
+    closing: WaitList,
 }
 
 impl<L: SystemListener> State<L> {
@@ -398,19 +419,7 @@ impl<L: SystemListener> State<L> {
             get_event_loop().call_exception_handler(&ExceptionContext::new("a server has ended", exception));
             self.error.replace(Some(error));
         }
-        self.waiting.wake_all();
-    }
-
-    fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.closed.get() {
-            return Poll::Ready(match &*self.error.borrow() {
-                None => Ok(()),
-                Some(error) => Err(error.raw_os_error().map_or(error.kind().into(), io::Error::from_raw_os_error)),
-            });
-        }
-        trace::waiting("a server to be closed");
-        self.waiting.add(cx);
-        Poll::Pending
+        self.closing.wake_all();
     }
 }
 

@@ -27,6 +27,8 @@ pub struct ServerOptions {
     #[cfg_attr(windows, allow(dead_code))]
     pub(crate) reuse_address: bool,
     pub(crate) reuse_port: bool,
+    #[cfg(unix)]
+    pub(crate) unix_permissions: Option<u32>,
     pub(crate) only_v6: Option<bool>,
     pub(crate) max_connections: usize,
     pub(crate) max_connections_per_peer: Option<usize>,
@@ -40,6 +42,8 @@ impl Default for ServerOptions {
             backlog: 1024,
             reuse_address: true,
             reuse_port: false,
+            #[cfg(unix)]
+            unix_permissions: None,
             only_v6: None,
             max_connections: usize::MAX,
             max_connections_per_peer: None,
@@ -58,7 +62,7 @@ impl ServerOptions {
     }
 
     /// Whether a port can be listened on again while old connections of it fade away (`SO_REUSEADDR` on Unix; without effect on
-    /// Windows). Yes unless set here.
+    /// Windows). Yes unless set here. For a Unix socket: whether a socket that is at its path already is removed.
     pub fn reuse_address(mut self, yes: bool) -> Self {
         self.reuse_address = yes;
         self
@@ -92,7 +96,11 @@ impl ServerOptions {
 
     /// How many connections one peer may have: one IPv4 address, or one IPv6 network of 64 bits; no limit unless set here. One too many is
     /// closed when it is accepted. Without effect on Unix sockets.
+    ///
+    /// # Panics
+    /// When it is 0.
     pub fn max_connections_per_peer(mut self, connections: usize) -> Self {
+        assert!(connections > 0, "a server without connections");
         self.max_connections_per_peer = Some(connections);
         self
     }
@@ -100,7 +108,9 @@ impl ServerOptions {
     /// How long a handler may wait for its peer to send, or to take, something. After that its reads, or writes, fail with the error
     /// `TimedOut`. Each byte starts it over. Never unless set here.
     ///
-    /// It costs nothing while nobody waits. A deadline for a whole request is a matter of the protocol: put `wait_for` around it.
+    /// It is kept to within a quarter: a wait fails no sooner than that, and at most 25 % and 4 ms later. So it costs next to nothing:
+    /// neither a look at the clock nor a timer for each wait. A deadline for a whole request is a matter of the protocol: put
+    /// `wait_for` around it.
     pub fn idle_deadline(mut self, time: Duration) -> Self {
         self.idle_deadline = Some(time);
         self

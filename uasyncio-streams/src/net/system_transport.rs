@@ -1,6 +1,6 @@
 //! The transport of whatever the operating system has a descriptor for: TCP, Unix sockets, pipes, terminals, files.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll};
@@ -16,6 +16,10 @@ pub trait SystemStream: Pollable + fmt::Debug + Sized + 'static {
     /// What is known of the peer without asking.
     type Peer: fmt::Debug;
 
+    /// Whether a read or write of fewer bytes than there were asked for says that the next one would block.
+    #[doc(hidden)]
+    const SHORT_MEANS_BLOCKED: bool = true;
+
     #[doc(hidden)]
     fn read(&self, buffer: &mut [u8]) -> io::Result<usize>;
 
@@ -28,6 +32,12 @@ pub trait SystemStream: Pollable + fmt::Debug + Sized + 'static {
     /// Tells the peer that nothing more will come. `true`: only closing does that.
     #[doc(hidden)]
     fn end_writing(&self) -> io::Result<bool>;
+
+    /// Where it is noted that only closing could end the writing, and has.
+    #[doc(hidden)]
+    fn ended(_: &Self::Peer) -> Option<&Cell<bool>> {
+        None
+    }
 
     /// Sees to it that closing tells the peer of an abort, where there is a way to.
     #[doc(hidden)]
@@ -57,7 +67,21 @@ impl<S: SystemStream> SystemTransport<S> {
     pub(super) fn with_stream<R>(&self, function: impl FnOnce(&S) -> io::Result<R>) -> io::Result<R> {
         match &*self.stream.borrow() {
             Some(stream) => function(stream.get_ref()),
-            None => Err(closed_error()),
+            None => Err(self.gone()),
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        S::ended(&self.peer).is_some_and(Cell::get)
+    }
+
+    /// The error of every attempt after the end.
+    #[cold]
+    fn gone(&self) -> io::Error {
+        if self.has_ended() {
+            io::Error::new(io::ErrorKind::BrokenPipe, "the stream was closed by `write_eof`")
+        } else {
+            closed_error()
         }
     }
 
@@ -71,12 +95,12 @@ impl<S: SystemStream> SystemTransport<S> {
     ) -> Result<usize, TryError> {
         let stream = self.stream.borrow();
         let Some(stream) = &*stream else {
-            return Err(TryError::Failed(closed_error()));
+            return Err(TryError::Failed(self.gone()));
         };
         let interest = interest_of(direction);
         match stream.try_io(interest, operation) {
             Ok(count) => {
-                if count > 0 && is_short(count) {
+                if S::SHORT_MEANS_BLOCKED && count > 0 && is_short(count) {
                     stream.drained(interest);
                 }
                 self.moved(direction);
@@ -143,19 +167,20 @@ impl<S: SystemStream> Transport for SystemTransport<S> {
     fn poll_read(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let stream = self.stream.borrow();
         let Some(stream) = &*stream else {
-            return Poll::Ready(Err(closed_error()));
+            return Poll::Ready(Err(self.gone()));
         };
         let done = stream.poll_io(cx, Interest::Read, |stream| stream.read(buffer));
         match done {
             Poll::Ready(Ok(count)) => {
-                if count > 0 && count < buffer.len() {
+                if S::SHORT_MEANS_BLOCKED && count > 0 && count < buffer.len() {
                     stream.drained(Interest::Read);
                 }
                 self.moved(Direction::Read);
             }
             Poll::Pending => {
+                let pending = self.pending(cx, Direction::Read);
                 trace::waiting(READING);
-                return self.pending(cx, Direction::Read);
+                return pending;
             }
             Poll::Ready(Err(_)) => {}
         }
@@ -175,7 +200,7 @@ impl<S: SystemStream> Transport for SystemTransport<S> {
                 Poll::Pending => self.pending(cx, direction),
                 ready => ready,
             },
-            None => Poll::Ready(Err(closed_error())),
+            None => Poll::Ready(Err(self.gone())),
         }
     }
 
@@ -183,9 +208,13 @@ impl<S: SystemStream> Transport for SystemTransport<S> {
         match self.with_stream(S::end_writing) {
             // The peer has reset the connection: it will see no more bytes from here, as was asked.
             Err(error) if error.kind() == io::ErrorKind::NotConnected && self.stream.borrow().is_some() => Ok(()),
+            Err(_) if self.has_ended() => Ok(()),
             Err(error) => Err(error.into()),
             Ok(false) => Ok(()),
             Ok(true) => {
+                if let Some(ended) = S::ended(&self.peer) {
+                    ended.set(true);
+                }
                 self.close();
                 Ok(())
             }

@@ -5,7 +5,8 @@ use std::io::{self, IoSlice, Write};
 use rustls::pki_types::CertificateDer;
 use rustls::{Connection, ProtocolVersion};
 
-use crate::buffer::{BLOCK, ReadBuffer};
+use crate::buffer::ReadBuffer;
+use crate::pool::BLOCK;
 use crate::transport::{Direction, Transport, TryError};
 
 /// How many bytes of plain text are encrypted before they have to be passed on.

@@ -4,13 +4,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
-use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use uasyncio_streams::{Direction, Transport, TryError};
+use uasyncio_streams::{Direction, Transport, TryError, io};
 
 /// Counts its wakes.
 #[derive(Default)]

@@ -7,12 +7,15 @@
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 
 use rustix::fd::AsFd;
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendFlags, SocketFlags, SocketType, acceptfrom_with, bind, connect as connect_to,
-    listen as listen_on, send, sendmsg, socket_with, sockopt,
+    AddressFamily, SendAncillaryBuffer, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, acceptfrom_with, bind,
+    connect as connect_to, listen as listen_on, send, sendmsg, socket_with, sockopt,
 };
 
 use crate::net::{ConnectOptions, ServerOptions};
@@ -70,6 +73,39 @@ pub(crate) fn connect(address: &SocketAddr, options: &ConnectOptions) -> io::Res
         Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Ok(socket.into()),
         Err(error) => Err(error.into()),
     }
+}
+
+pub(crate) fn unix_socket() -> io::Result<UnixStream> {
+    Ok(socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None)?.into())
+}
+
+fn unix_address(path: &Path) -> io::Result<SocketAddrUnix> {
+    let address = match path.as_os_str().as_bytes() {
+        [0, name @ ..] => SocketAddrUnix::new_abstract_name(name),
+        path => SocketAddrUnix::new(path),
+    };
+    match address {
+        Err(Errno::NAMETOOLONG) => Err(io::Error::new(io::ErrorKind::InvalidInput, "the path is too long for a socket")),
+        result => Ok(result?),
+    }
+}
+
+/// Connects at once, or says `WouldBlock`: the server's queue is full, and nothing will tell when it is not.
+pub(crate) fn connect_unix(socket: &UnixStream, path: &Path) -> io::Result<()> {
+    Ok(connect_to(socket, &unix_address(path)?)?)
+}
+
+/// Listens on `path`. `bound` is called when the file is there and nobody can connect yet.
+pub(crate) fn listen_unix(path: &Path, backlog: u32, bound: impl FnOnce() -> io::Result<()>) -> io::Result<UnixListener> {
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None)?;
+    bind(&socket, &unix_address(path)?)?;
+    bound()?;
+    listen_on(&socket, i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+pub(crate) fn accept_unix(listener: &UnixListener) -> io::Result<UnixStream> {
+    Ok(accept_with(listener, FLAGS)?.into())
 }
 
 #[inline]

@@ -17,3 +17,5 @@ mod socket;
 pub(crate) use socket::{
     NO_SOCKET, OF_ONE_CONNECTION, accept, close_by_reset, connect, listen, read, send_file, write, write_vectored,
 };
+#[cfg(unix)]
+pub(crate) use socket::{accept_unix, connect_unix, listen_unix, unix_socket};

@@ -5,7 +5,14 @@
 use std::fs::File;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+#[cfg(unix)]
+use std::{
+    os::unix::net::{UnixListener, UnixStream},
+    path::Path,
+};
 
+#[cfg(unix)]
+use socket2::SockAddr;
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
 use crate::net::{ConnectOptions, ServerOptions};
@@ -78,6 +85,41 @@ fn in_progress(error: &io::Error) -> bool {
         return true;
     }
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+#[cfg(unix)]
+fn new_unix_socket() -> io::Result<Socket> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+#[cfg(unix)]
+pub(crate) fn unix_socket() -> io::Result<UnixStream> {
+    Ok(new_unix_socket()?.into())
+}
+
+/// Connects at once, or says `WouldBlock`: the server's queue is full, and nothing will tell when it is not.
+#[cfg(unix)]
+pub(crate) fn connect_unix(socket: &UnixStream, path: &Path) -> io::Result<()> {
+    SockRef::from(socket).connect(&SockAddr::unix(path)?)
+}
+
+/// Listens on `path`. `bound` is called when the file is there and nobody can connect yet.
+#[cfg(unix)]
+pub(crate) fn listen_unix(path: &Path, backlog: u32, bound: impl FnOnce() -> io::Result<()>) -> io::Result<UnixListener> {
+    let socket = new_unix_socket()?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    bound()?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+#[cfg(unix)]
+pub(crate) fn accept_unix(listener: &UnixListener) -> io::Result<UnixStream> {
+    let (socket, _) = SockRef::from(listener).accept()?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
 }
 
 /// Errors of one connection that `accept` may report, beyond those that `io::ErrorKind` names.
