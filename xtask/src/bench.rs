@@ -7,13 +7,13 @@ use std::process::{Command, ExitCode, Stdio};
 use crate::command::target_folder;
 use crate::workspace;
 
-const SECTIONS: [&str; 7] = ["sched", "timers", "sync", "memory", "syscalls", "http", "udp"];
+const SECTIONS: [&str; 8] = ["sched", "timers", "sync", "memory", "syscalls", "http", "hyper", "udp"];
 
 /// What is handed on to every section.
 const OPTIONS: [&str; 2] = ["--quick", "--million"];
 
 /// The programs that a section cannot do without.
-const TOOLS: [(&str, &str); 2] = [("syscalls", "strace"), ("http", "valgrind")];
+const TOOLS: [(&str, &str); 3] = [("syscalls", "strace"), ("http", "valgrind"), ("hyper", "valgrind")];
 
 pub(crate) fn check_arguments(arguments: &[String]) -> Result<(), String> {
     for argument in arguments.iter().map(String::as_str) {

@@ -1,6 +1,8 @@
 //! `cargo xtask ci`: everything that must pass before a change lands.
 
 use crate::command::Cargo;
+use crate::dependencies;
+use crate::firmware;
 use crate::matrix;
 use crate::package;
 use crate::steps::Steps;
@@ -12,9 +14,11 @@ pub(crate) fn add(steps: &mut Steps) {
     steps.step("fmt", |_| {
         toolchain::components(None, &["rustfmt"])?;
         Cargo::new("fmt --all --check").run()?;
+        Cargo::new("fmt --check --manifest-path tests/firmware/Cargo.toml").run()?;
         if peers { Cargo::new("fmt --check --manifest-path tests/peers/Cargo.toml").run() } else { Ok(()) }
     });
     clippy(steps);
+    firmware::add_clippy(steps);
     if peers {
         steps.step("clippy: benches beside other runtimes", |_| {
             let line = "clippy --manifest-path tests/peers/Cargo.toml --all-targets -- -D warnings";
@@ -50,6 +54,10 @@ fn clippy(steps: &mut Steps) {
             clippy(&format!("{} {targets}", set.options)).run()
         });
     }
+    steps.step("clippy: compat, feature by feature", |_| {
+        let features = dependencies::BRINGS.iter().map(|(feature, _)| *feature);
+        features.chain([""]).try_for_each(|feature| clippy(&format!("-p {} --features={feature}", dependencies::COMPAT)).run())
+    });
     for poller in matrix::OTHER_POLLERS {
         steps.step(&format!("clippy: {poller} poller"), |_| {
             let flags = matrix::poller_flags(poller);

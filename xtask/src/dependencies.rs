@@ -1,7 +1,7 @@
 //! What the library crates may depend on, and how many crates a small server costs.
 //!
 //! ```text
-//! streams, udp ─► io ─► core ◄─ sync          nothing depends on xtask or on the tests
+//! compat ─► streams, udp ─► io ─► core ◄─ sync          nothing depends on xtask or on the tests
 //! ```
 
 use std::collections::BTreeSet;
@@ -13,12 +13,44 @@ use crate::workspace;
 
 /// Each library crate and all that it may depend on directly, on any system, with any feature.
 /// A crate from outside also needs its reason in ARCHITECTURE.md, which names it in backquotes.
-const MAY_DEPEND_ON: [(&str, &[&str]); 5] = [
+const MAY_DEPEND_ON: [(&str, &[&str]); 6] = [
+    (
+        COMPAT,
+        &[
+            "uasyncio-core",
+            "uasyncio-io",
+            "uasyncio-streams",
+            "uasyncio-sync",
+            "async-io",
+            "embedded-io-async",
+            "futures-io",
+            "hyper",
+            "tokio",
+        ],
+    ),
     ("uasyncio-core", &["critical-section", "pin-project-lite"]),
     ("uasyncio-io", &["uasyncio-core", "polling", "rustix"]),
     ("uasyncio-sync", &["uasyncio-core", "critical-section", "futures-core", "pin-project-lite"]),
-    ("uasyncio-streams", &["uasyncio-core", "uasyncio-io", "futures-core", "rustix", "rustls", "socket2", "libc"]),
+    (
+        "uasyncio-streams",
+        &["uasyncio-core", "uasyncio-io", "futures-core", "libc", "nix", "pin-project-lite", "rustix", "rustls", "socket2"],
+    ),
     ("uasyncio-udp", &["uasyncio-core", "uasyncio-io", "nix", "rustix", "socket2"]),
+];
+
+/// The crate of adapters, whose features bring one crate each.
+pub(crate) const COMPAT: &str = "uasyncio-compat";
+
+/// Each of its features and the crate that it brings.
+pub(crate) const BRINGS: [(&str, &str); 8] = [
+    ("embedded-io-async", "embedded-io-async"),
+    ("futures-io", "futures-io"),
+    ("guest-smol", "async-io"),
+    ("guest-tokio", "tokio"),
+    ("host-tokio", "tokio"),
+    ("hyper", "hyper"),
+    ("names", "uasyncio-sync"),
+    ("tokio-io", "tokio"),
 ];
 
 /// A server with `uasyncio-streams` builds at most so many crates beside itself, on Linux.
@@ -27,6 +59,7 @@ const SERVER_CRATES: usize = 8;
 pub(crate) fn add(steps: &mut Steps) {
     steps.step("dependencies: arrows point down", |_| arrows());
     steps.step("dependencies: an echo server's", |_| server());
+    steps.step("dependencies: compat's, feature by feature", |_| adapters());
 }
 
 fn arrows() -> StepResult {
@@ -58,6 +91,25 @@ fn server() -> StepResult {
         return Err(Problem::Failed(format!("{} dependency crates; at most {SERVER_CRATES}", crates.len())));
     }
     Ok(())
+}
+
+/// Without a feature there is nothing that `uasyncio-streams` has not; each feature brings its crate and no other.
+fn adapters() -> StepResult {
+    let edges = "--no-default-features --target all --edges normal,build";
+    let with = |feature: &str| tree(COMPAT, &format!("{edges} --depth 1 --features={feature}"));
+    let mut known = tree("uasyncio-streams", "--target all --edges normal,build")?;
+    known.insert("uasyncio-streams".to_owned());
+    let below = tree(COMPAT, edges)?;
+    let mut wrong: Vec<_> = below.difference(&known).map(|name| format!("{COMPAT} without features depends on {name}")).collect();
+    let bare = with("")?;
+    for (feature, brings) in BRINGS {
+        let brought: BTreeSet<_> = with(feature)?.difference(&bare).cloned().collect();
+        println!("{feature}: {}", list(&brought));
+        if !brought.iter().eq([brings]) {
+            wrong.push(format!("the feature {feature} is to bring {brings}, and brings {}", list(&brought)));
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(Problem::Failed(wrong.join("; "))) }
 }
 
 /// The crates below `package`.

@@ -7,9 +7,11 @@ mod bench;
 mod ci;
 mod command;
 mod dependencies;
+mod firmware;
 mod matrix;
 mod package;
 mod processes;
+mod soak;
 mod source;
 mod steps;
 mod tidy;
@@ -41,6 +43,15 @@ cargo xtask <task> [options]
       --quick    fewer and shorter runs: the shape of the result, not figures to publish
       --million  timers: also with a million of them
 
+  firmware build | run [PROGRAM] | test | size
+      The programs for microcontrollers (tests/firmware), in QEMU: a micro:bit with 16 KB RAM.
+      run      with the serial port at this terminal; PROGRAM is uart (a command line) if none is named
+      size     flash, RAM and stack beside embassy's; fails over the budgets in tests/firmware/budget.txt
+
+  soak [--seconds N]
+      The example http_server for a minute under slow clients, resets, garbage, silence, 20 000 short connections and a lack of
+      descriptors, while honest clients check every byte. Fails if one of them notices, or if anything is left over.
+
   help, --help, -h
       This text.
 
@@ -54,6 +65,8 @@ enum Task {
     Test { full: bool, list: bool, filter: Option<String> },
     Ci { list: bool, filter: Option<String> },
     Bench(Vec<String>),
+    Soak(u32),
+    Firmware(firmware::Action),
 }
 
 fn main() -> ExitCode {
@@ -78,6 +91,8 @@ fn main() -> ExitCode {
         Task::Test { full, list, filter } => finish(Steps::new(filter, list, strict), &|steps| matrix::add(steps, full)),
         Task::Ci { list, filter } => finish(Steps::new(filter, list, strict), &ci::add),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Soak(seconds) => soak::run(seconds),
+        Task::Firmware(action) => firmware::act(&action, Steps::new(None, false, strict)),
     }
 }
 
@@ -91,6 +106,8 @@ fn parse(arguments: &[String]) -> Result<Task, String> {
     match name.as_str() {
         "help" | "--help" | "-h" => Ok(Task::Help),
         "bench" => bench::check_arguments(rest).map(|()| Task::Bench(rest.to_vec())),
+        "soak" => soak::parse(rest).map(Task::Soak),
+        "firmware" => firmware::parse(rest).map(Task::Firmware),
         "test" | "ci" => {
             let (mut full, mut list, mut filter) = (false, false, None);
             for argument in rest {
@@ -129,7 +146,9 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_an_error() {
-        for line in ["", "tests", "test --fast", "ci --full", "test core io", "bench disk", "bench sched http -x"] {
+        for line in
+            ["", "tests", "test --fast", "ci --full", "test core io", "bench disk", "bench sched http -x", "firmware flash"]
+        {
             assert!(parse_words(line).is_err(), "{line}");
         }
     }

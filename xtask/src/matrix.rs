@@ -6,6 +6,8 @@
 
 use crate::command::{Cargo, side_by_side};
 use crate::dependencies;
+use crate::firmware;
+use crate::soak;
 use crate::steps::{Problem, Steps};
 use crate::tidy;
 use crate::toolchain::{self, NIGHTLY};
@@ -20,28 +22,54 @@ pub(crate) struct FeatureSet {
     pub(crate) targets: &'static str,
 }
 
-pub(crate) const FEATURE_SETS: [FeatureSet; 10] = [
+pub(crate) const FEATURE_SETS: [FeatureSet; 16] = [
+    FeatureSet { name: "compat with all features", options: "-p uasyncio-compat --all-features", targets: "" },
     FeatureSet {
         name: "core with alloc, virtual-time",
         options: "-p uasyncio-core --no-default-features --features alloc,virtual-time",
         targets: "--lib --tests",
     },
+    FeatureSet { name: "core with no features", options: "-p uasyncio-core --no-default-features", targets: "--lib --tests" },
+    FeatureSet {
+        name: "core with critical-section",
+        options: "-p uasyncio-core --no-default-features --features critical-section,trace",
+        targets: "--lib --tests",
+    },
+    FeatureSet {
+        name: "core with critical-section, multi-core",
+        options: "-p uasyncio-core --no-default-features --features critical-section,multi-core",
+        targets: "--test static_loop_cores", // which says what a core is
+    },
     FeatureSet { name: "core with std, virtual-time", options: "-p uasyncio-core --features virtual-time", targets: "" },
     FeatureSet { name: "core with std, trace", options: "-p uasyncio-core --features trace", targets: "" },
     FeatureSet { name: "core with all features", options: "-p uasyncio-core --all-features", targets: "" },
-    FeatureSet { name: "streams without net", options: "-p uasyncio-streams --no-default-features", targets: "--lib --tests" },
-    FeatureSet { name: "streams with tls", options: "-p uasyncio-streams --features tls", targets: "" },
+    FeatureSet {
+        name: "streams with no features",
+        options: "-p uasyncio-streams --no-default-features",
+        targets: "--lib --tests",
+    },
+    FeatureSet {
+        name: "streams with alloc",
+        options: "-p uasyncio-streams --no-default-features --features alloc",
+        targets: "--lib --tests",
+    },
+    FeatureSet {
+        name: "streams with std",
+        options: "-p uasyncio-streams --no-default-features --features std",
+        targets: "--lib --tests",
+    },
+    FeatureSet { name: "streams with tls, credentials", options: "-p uasyncio-streams --features tls,credentials", targets: "" },
     FeatureSet { name: "streams with trace", options: "-p uasyncio-streams --features trace", targets: "" },
     FeatureSet { name: "sync with no features", options: "-p uasyncio-sync --no-default-features", targets: "--lib --tests" },
     FeatureSet { name: "sync with trace", options: "-p uasyncio-sync --features trace", targets: "" },
     FeatureSet { name: "udp without batch", options: "-p uasyncio-udp --no-default-features", targets: "" },
 ];
 
-/// Microcontrollers and the browser: core and sync build there without the standard library.
+/// Microcontrollers and the browser: core, sync and streams build there without the standard library.
 const BARE_TARGETS: [&str; 3] = ["thumbv7em-none-eabi", "riscv32imac-unknown-none-elf", "wasm32-unknown-unknown"];
 
-/// A microcontroller without compare-and-swap: what needs no heap builds there.
-const WITHOUT_SWAP: &str = "thumbv6m-none-eabi";
+/// Microcontrollers without compare-and-swap: what needs no heap builds there.
+const WITHOUT_SWAP: [&str; 2] = ["thumbv6m-none-eabi", "riscv32imc-unknown-none-elf"];
 
 /// One for each readiness interface of `polling`: IOCP, kqueue on macOS, kqueue on FreeBSD.
 pub(crate) const OTHER_SYSTEMS: [&str; 3] = ["x86_64-pc-windows-gnu", "x86_64-apple-darwin", "x86_64-unknown-freebsd"];
@@ -85,14 +113,17 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
             let flags = poller_flags(poller);
             test.rustflags(&flags).variable("RUSTDOCFLAGS", flags).folder(poller_folder(poller)).test(tally)?;
             let tls = Cargo::new("test --no-fail-fast -p uasyncio-streams --features tls --lib --tests --examples");
-            tls.rustflags(&poller_flags(poller)).folder(poller_folder(poller)).test(tally)
+            tls.rustflags(&poller_flags(poller)).folder(poller_folder(poller)).test(tally)?;
+            let compat = Cargo::new("test --no-fail-fast -p uasyncio-compat --all-features --lib --tests");
+            compat.rustflags(&poller_flags(poller)).folder(poller_folder(poller)).test(tally)
         });
     }
     steps.step("examples", |_| examples());
     for system in OTHER_SYSTEMS {
         steps.step(&format!("check: {system}"), |_| {
             toolchain::target(system)?;
-            Cargo::new("check").arguments(ON_OTHER_SYSTEMS.split_whitespace()).arguments(["--target", system]).run()
+            Cargo::new("check").arguments(ON_OTHER_SYSTEMS.split_whitespace()).arguments(["--target", system]).run()?;
+            Cargo::new("check -p uasyncio-compat --lib --all-features").arguments(["--target", system]).run()
         });
     }
     steps.step("loom", |tally| {
@@ -105,10 +136,12 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
             .slow()
             .test(tally)
     });
+    firmware::add(steps);
     miri(steps, if full { 16 } else { 3 });
     if full {
         sanitizers(steps);
         stress(steps);
+        steps.step("soak", |_| soak::soak(60));
     }
 }
 
@@ -119,7 +152,12 @@ fn features(steps: &mut Steps) {
             test.arguments(set.targets.split_whitespace()).test(tally)
         });
     }
-    for (name, package) in [("core", "uasyncio-core"), ("sync", "uasyncio-sync")] {
+    steps.step("check: compat, feature by feature", |_| {
+        let check = |options: &str| Cargo::new("check -p uasyncio-compat").arguments(options.split_whitespace()).run();
+        check("")?;
+        dependencies::BRINGS.iter().try_for_each(|(feature, _)| check(&format!("--features={feature}")))
+    });
+    for (name, package) in [("core", "uasyncio-core"), ("sync", "uasyncio-sync"), ("streams", "uasyncio-streams")] {
         steps.step(&format!("check: {name} with no features"), |_| {
             Cargo::new("check --no-default-features -p").arguments([package]).run()
         });
@@ -131,13 +169,16 @@ fn features(steps: &mut Steps) {
         for target in BARE_TARGETS {
             steps.step(&format!("check: {name} on {target}"), |_| {
                 let most = if package == "uasyncio-core" { "alloc,virtual-time,trace" } else { "alloc,trace" };
-                ["", "alloc", most].iter().try_for_each(|features| check(features, target))
+                ["", "alloc", most].iter().try_for_each(|features| check(features, target))?;
+                if package == "uasyncio-core" { check("critical-section,multi-core", target) } else { Ok(()) }
             });
         }
-        steps.step(&format!("check: {name} on {WITHOUT_SWAP}"), |_| {
-            let most = if package == "uasyncio-core" { "critical-section" } else { "" };
-            ["", most].iter().try_for_each(|features| check(features, WITHOUT_SWAP))
-        });
+        for target in WITHOUT_SWAP {
+            steps.step(&format!("check: {name} on {target}"), |_| {
+                let most = if package == "uasyncio-streams" { "trace" } else { "critical-section" };
+                ["", most].iter().try_for_each(|features| check(features, target))
+            });
+        }
     }
 }
 
@@ -194,9 +235,16 @@ fn miri(steps: &mut Steps, seeds: u32) {
             }
         }
         side_by_side(commands, tally)?;
+        // A static loop has another run queue with critical sections.
+        Cargo::new("miri test --no-fail-fast -p uasyncio-core --no-default-features --features critical-section,trace")
+            .arguments(["--test", "static_loop", "--test", "static_loop_model", "--test", "static_loop_threads"])
+            .toolchain(NIGHTLY)
+            .variable("MIRIFLAGS", "-Zmiri-strict-provenance -Zmiri-ignore-leaks")
+            .slow()
+            .test(tally)?;
         // Other seeds schedule threads otherwise. They run side by side by themselves; what they print is not counted.
         let flags = format!("-Zmiri-ignore-leaks -Zmiri-many-seeds=1..{seeds}");
-        let threaded = "--test closing --test cross_thread --test remote --test shared_ring --test shared_waker --test wakers";
+        let threaded = "--test closing --test cross_thread --test remote --test shared_ring --test shared_waker --test static_loop_threads --test wakers";
         miri(&flags, "uasyncio-core", threaded, "").run()
     });
 }

@@ -36,6 +36,11 @@ impl File {
         let (library, inside) = self.path.split_once('/')?;
         (self.is_rust() && library.starts_with("uasyncio-") && inside.starts_with("src/")).then_some(library)
     }
+
+    /// Is it part of a program for microcontrollers?
+    pub(crate) fn is_firmware(&self) -> bool {
+        self.is_rust() && self.path.starts_with("tests/firmware/")
+    }
 }
 
 pub(crate) fn check() -> StepResult {

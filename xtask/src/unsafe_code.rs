@@ -1,9 +1,9 @@
 //! Unsafe code stays where it is listed, and says why it is sound.
 //!
 //! ARCHITECTURE.md lists the files that may hold `unsafe`, one on a line in backquotes, between `<!-- unsafe files -->` and
-//! `<!-- end of unsafe files -->`. A `SAFETY:` note names an invariant that ARCHITECTURE.md defines (`U1`, ...), or the
-//! caller's promise, or the note above it. A crate without such a file forbids unsafe code. That each block has a note
-//! is clippy's to say (`undocumented_unsafe_blocks`).
+//! `<!-- end of unsafe files -->`, and those of the firmware between `<!-- unsafe files of the firmware -->` and its end. A `SAFETY:` note
+//! names an invariant that ARCHITECTURE.md defines (`U1`, ...; the firmware's are `F1`, ...), or the caller's promise, or the note above it.
+//! A library crate without such a file forbids unsafe code. That each block has a note is clippy's to say (`undocumented_unsafe_blocks`).
 
 use std::collections::BTreeSet;
 
@@ -12,12 +12,13 @@ use crate::tidy::File;
 
 pub(crate) fn rules(files: &[File], wrong: &mut Vec<String>) {
     let architecture = files.iter().find(|file| file.path == "ARCHITECTURE.md").map_or("", |file| &file.text);
-    let allowed = unsafe_files(architecture);
+    let mut allowed = unsafe_files(architecture, "unsafe files");
     if allowed.is_empty() {
         wrong.push("ARCHITECTURE.md: no list of files between `<!-- unsafe files -->` and its end".into());
     }
+    allowed.extend(unsafe_files(architecture, "unsafe files of the firmware"));
     let mut with_unsafe = BTreeSet::new();
-    for file in files.iter().filter(|file| file.library().is_some()) {
+    for file in files.iter().filter(|file| file.library().is_some() || file.is_firmware()) {
         if code_lines(&file.text).iter().any(|line| find_word(line, "unsafe").is_some()) {
             with_unsafe.insert(file.path.as_str());
             if !allowed.contains(file.path.as_str()) {
@@ -47,9 +48,9 @@ pub(crate) fn rules(files: &[File], wrong: &mut Vec<String>) {
 }
 
 /// The first path in backquotes on each line of the marked list.
-fn unsafe_files(architecture: &str) -> BTreeSet<&str> {
-    let marked = architecture.split_once("<!-- unsafe files -->").map_or("", |(_, after)| after);
-    let marked = marked.split_once("<!-- end of unsafe files -->").map_or("", |(list, _)| list);
+fn unsafe_files<'a>(architecture: &'a str, mark: &str) -> BTreeSet<&'a str> {
+    let marked = architecture.split_once(&format!("<!-- {mark} -->")).map_or("", |(_, after)| after);
+    let marked = marked.split_once(&format!("<!-- end of {mark} -->")).map_or("", |(list, _)| list);
     marked.lines().filter_map(|line| line.split('`').nth(1)).filter(|path| path.ends_with(".rs")).collect()
 }
 
@@ -78,7 +79,7 @@ fn safety_notes(source: &str) -> Vec<(usize, String)> {
 fn names_invariant(note: &str, architecture: &str) -> bool {
     let mut words = note.split(|character: char| !character.is_alphanumeric());
     let is_name = |word: &str| {
-        let digits = word.strip_prefix('U').unwrap_or_default();
+        let digits = word.strip_prefix(['U', 'F']).unwrap_or_default();
         !digits.is_empty() && digits.chars().all(|character| character.is_ascii_digit())
     };
     words.any(|word| is_name(word) && find_word(architecture, word).is_some())
@@ -96,6 +97,10 @@ U1: never freed.
 <!-- unsafe files -->
 - `uasyncio-core/src/slot.rs`: pages
 <!-- end of unsafe files -->
+F1: at addresses.
+<!-- unsafe files of the firmware -->
+- `tests/firmware/board/src/registers.rs`: registers
+<!-- end of unsafe files of the firmware -->
 - `uasyncio-core/src/other.rs`
 ";
 
@@ -109,8 +114,9 @@ U1: never freed.
 
     #[test]
     fn unsafe_stays_where_it_is_listed() {
+        let without_firmware = ARCHITECTURE.replace("tests/firmware/board/src/registers.rs", "");
         let listed = ("uasyncio-core/src/slot.rs", "// SAFETY: U1.\nunsafe { f() }\n");
-        let architecture = ("ARCHITECTURE.md", ARCHITECTURE);
+        let architecture = ("ARCHITECTURE.md", without_firmware.as_str());
         assert_eq!(untidy(&[architecture, listed]), Vec::<String>::new());
         let elsewhere = ("uasyncio-core/src/pass.rs", "// SAFETY: U1.\nunsafe { f() }\n");
         assert_eq!(untidy(&[architecture, listed, elsewhere]).len(), 1);
@@ -125,9 +131,19 @@ U1: never freed.
     }
 
     #[test]
+    fn the_firmware_has_a_list_of_its_own() {
+        let (architecture, slot) =
+            (("ARCHITECTURE.md", ARCHITECTURE), ("uasyncio-core/src/slot.rs", "// SAFETY: U1.\nunsafe { f() }\n"));
+        let listed = ("tests/firmware/board/src/registers.rs", "// SAFETY: F1.\nunsafe { f() }\n");
+        assert_eq!(untidy(&[architecture, slot, listed]), Vec::<String>::new());
+        let elsewhere = ("tests/firmware/microbit/src/bin/blink.rs", "// SAFETY: F1.\nunsafe { f() }\n");
+        assert_eq!(untidy(&[architecture, slot, listed, elsewhere]).len(), 1);
+    }
+
+    #[test]
     fn the_list_ends_at_its_marker() {
-        assert_eq!(unsafe_files(ARCHITECTURE).into_iter().collect::<Vec<_>>(), ["uasyncio-core/src/slot.rs"]);
-        assert!(unsafe_files("`uasyncio-core/src/slot.rs`").is_empty());
+        assert_eq!(unsafe_files(ARCHITECTURE, "unsafe files").into_iter().collect::<Vec<_>>(), ["uasyncio-core/src/slot.rs"]);
+        assert!(unsafe_files("`uasyncio-core/src/slot.rs`", "unsafe files").is_empty());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::report::Samples;
 use crate::runtimes::Runtime;
-use crate::{http, memory, sched, serve, sync, timers, udp};
+use crate::{http, hyper, memory, sched, serve, sync, timers, udp};
 use std::io::Read;
 use std::process::{Command, ExitCode, Stdio};
 use std::thread;
@@ -34,6 +34,7 @@ pub fn main(words: &[String]) -> ExitCode {
         "sync" => sync::ROSTER,
         "memory" => memory::ROSTER,
         "udp" => udp::ROSTER,
+        "serve" if arguments.first().is_some_and(|service| service == hyper::SERVICE) => hyper::ROSTER,
         "serve" => serve::ROSTER,
         "parse" => {
             http::parse(arguments);

@@ -50,6 +50,11 @@ const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Len
 pub static DOCUMENT_RESPONSE: &[u8] = &RESPONSE;
 static RESPONSE: [u8; HEAD.len() + DOCUMENT_LENGTH] = response();
 
+/// The document without its head, for servers that make their own.
+pub fn document() -> &'static [u8] {
+    &DOCUMENT_RESPONSE[HEAD.len()..]
+}
+
 const fn response() -> [u8; HEAD.len() + DOCUMENT_LENGTH] {
     let mut bytes = [b'x'; HEAD.len() + DOCUMENT_LENGTH];
     let mut at = 0;

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::{fs, process};
 
-const CONNECTIONS: usize = 20;
+pub const CONNECTIONS: usize = 20;
 
 /// The name of the row of the parser, which every server shares.
 const PARSER: &str = "of which the parser";
@@ -50,14 +50,20 @@ impl Drop for Count {
 }
 
 /// Instructions in user mode of a server process that answers this number of batches, start and end included.
-fn instructions(name: &str, batches: usize) -> Result<f64, String> {
+fn instructions(name: &str, service: &str, batches: usize) -> Result<f64, String> {
     let count = Count::new();
     let wrapper = count.wrapper();
-    let server = Server::start(name, "http", &wrapper.each_ref().map(String::as_str))?;
+    let server = Server::start(name, service, &wrapper.each_ref().map(String::as_str))?;
     let run = || Load::new(server.address, Mode::KeepAlive, CONNECTIONS)?.run_in_batches(&server, batches);
     let result = run().map_err(|error: std::io::Error| error.to_string());
     server.stop();
     result.and_then(|()| count.read())
+}
+
+/// Instructions in user mode for each request: the difference of a short and a long run.
+pub fn instructions_per_request(name: &str, service: &str, few: usize, many: usize) -> Result<f64, String> {
+    let (less, more) = (instructions(name, service, few)?, instructions(name, service, many)?);
+    Ok((more - less) / ((many - few) * CONNECTIONS) as f64)
 }
 
 /// The child that only parses, the request of the load again and again.
@@ -79,7 +85,7 @@ fn parser_instructions(times: usize) -> Result<f64, String> {
 }
 
 /// Microseconds of processor time for each request.
-fn processor_time(server: &Server, load: &mut Load, requests: usize) -> Result<f64, String> {
+pub fn processor_time(server: &Server, load: &mut Load, requests: usize) -> Result<f64, String> {
     let mut run = || {
         server.wait_until_asleep()?;
         let before = server.processor_time()?;
@@ -130,15 +136,15 @@ fn compare(names: &[&'static str], mode: Mode, row: &str, requests: usize, round
 }
 
 /// Moves this process, and what it starts from then on, between the processors it may use.
-struct Places(Option<CpuSet>);
+pub struct Places(Option<CpuSet>);
 
 impl Places {
-    fn new() -> Places {
+    pub fn new() -> Places {
         Places(sched_getaffinity(None).ok())
     }
 
     /// To the processor of this number among the allowed ones; nowhere if there is only one.
-    fn go_to(&self, number: usize) {
+    pub fn go_to(&self, number: usize) {
         let Some(allowed) = &self.0 else { return };
         let mut processors = (0..CpuSet::MAX_CPU).filter(|processor| allowed.is_set(*processor));
         if let (Some(processor), true) = (processors.nth(number), allowed.count() > 1) {
@@ -166,9 +172,8 @@ pub fn report(options: &Options) -> Report {
         Err(reason) => println!("{PARSER}: SKIPPED, {reason}"),
     }
     for name in &names {
-        let pair = instructions(name, few).and_then(|few| Ok((few, instructions(name, many)?)));
-        match pair {
-            Ok((less, more)) => samples.add(name, INSTRUCTIONS, (more - less) / ((many - few) * CONNECTIONS) as f64),
+        match instructions_per_request(name, "http", few, many) {
+            Ok(count) => samples.add(name, INSTRUCTIONS, count),
             Err(reason) => println!("{name}, instructions: SKIPPED, {reason}"),
         }
     }

@@ -6,6 +6,7 @@ mod document;
 mod floor;
 mod heap;
 mod http;
+mod hyper;
 mod measure;
 mod memory;
 mod report;
@@ -20,7 +21,7 @@ mod udp;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: bench sched|timers|sync|memory|syscalls|http|udp [--quick] [--million]
+const USAGE: &str = "usage: bench sched|timers|sync|memory|syscalls|http|hyper|udp [--quick] [--million]
 
 Prints a table and exits with 1 if a target is missed.
   --quick     a shorter run, with coarser figures
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         ["memory"] if known => memory::report(&options),
         ["syscalls"] if known => syscalls::report(&options),
         ["http"] if known => http::report(&options),
+        ["hyper"] if known => hyper::report(&options),
         ["udp"] if known => udp::report(&options),
         _ => {
             eprintln!("{USAGE}");

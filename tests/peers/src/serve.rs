@@ -33,7 +33,7 @@ const ECHO_BUFFER: usize = 256;
 pub(crate) const HTTP_BUFFER: usize = 2048;
 
 /// Binds a free port and tells the parent.
-fn listen() -> TcpListener {
+pub(crate) fn listen() -> TcpListener {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.set_nonblocking(true).expect("a socket takes it");
     tell(listener.local_addr().expect("it is bound").port());
@@ -41,7 +41,7 @@ fn listen() -> TcpListener {
 }
 
 /// Tells the parent where the server listens.
-fn tell(port: u16) {
+pub(crate) fn tell(port: u16) {
     println!("{port} {}", std::process::id());
     io::stdout().flush().expect("the parent listens");
 }
