@@ -14,7 +14,7 @@ pub(crate) fn add(steps: &mut Steps) {
     steps.step("fmt", |_| {
         toolchain::components(None, &["rustfmt"])?;
         Cargo::new("fmt --all --check").run()?;
-        Cargo::new("fmt --check --manifest-path tests/firmware/Cargo.toml").run()?;
+        Cargo::new("fmt --all --check --manifest-path tests/firmware/Cargo.toml").run()?;
         if peers { Cargo::new("fmt --check --manifest-path tests/peers/Cargo.toml").run() } else { Ok(()) }
     });
     clippy(steps);
