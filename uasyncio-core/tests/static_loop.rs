@@ -348,6 +348,27 @@ fn wakes_from_interrupts_keep_their_order() {
     });
 }
 
+/// A platform whose wait is ended by any interrupt is not asked for a notifier.
+#[test]
+fn a_platform_without_notices() {
+    static LOOP: StaticLoop<2> = StaticLoop::new();
+    at_both_starts(|clock, trace| {
+        clock.needs_notice.set(false);
+        let signal = Signal::default();
+        let handler = signal.clone();
+        clock.during_wait(move || interrupt(|| handler.open()));
+        let waiting = async {
+            signal.wait().await;
+            assert_eq!(clock.notifiers(), 0);
+            trace.log("woken");
+        };
+        LOOP.run(clock, [pin!(waiting), pin!(sleep_ms(2))]);
+        trace.expect(&["0 woken"]);
+        assert!(LOOP.try_run(clock, [pin!(pending())]).is_err());
+        assert_eq!(clock.notices(), 0);
+    });
+}
+
 /// Where the loop does not run, its state is not touched.
 #[test]
 #[cfg(not(feature = "std"))]

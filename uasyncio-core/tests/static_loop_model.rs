@@ -104,7 +104,7 @@ async fn task(model: &'static Model) {
 }
 
 #[test]
-fn the_queue_is_the_naive_one_forg() {
+fn the_queue_is_the_naive_one_for_tasks_that_are_forgotten() {
     static LOOP: StaticLoop<SLOTS> = StaticLoop::new();
     let _alone = alone();
     for seed in 0..SEEDS {

@@ -8,7 +8,7 @@ use std::fmt::Display;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Wake, Waker};
 
@@ -53,6 +53,7 @@ pub(crate) struct TestClock {
     pub(crate) clock_reads: Cell<u32>,
     script: RefCell<VecDeque<WaitEvent>>,
     notified: Arc<Notified>,
+    pub(crate) needs_notice: Cell<bool>,
     pub(crate) depth: Cell<i32>,
 }
 
@@ -74,6 +75,7 @@ impl TestClock {
             clock_reads: Cell::new(0),
             script: RefCell::default(),
             notified: Arc::default(),
+            needs_notice: Cell::new(true),
             depth: Cell::new(0),
         }
     }
@@ -127,6 +129,10 @@ impl Platform for TestClock {
 
     fn notifier(&self) -> Waker {
         Waker::from(self.notified.clone())
+    }
+
+    fn needs_notice(&self) -> bool {
+        self.needs_notice.get()
     }
 
     fn enter(&self) {
@@ -295,7 +301,10 @@ impl Flag {
     }
 }
 
-/// A future on the heap that is never freed.
+/// A future on the heap that is never freed, and is not lost either.
 pub(crate) fn leaked<F: Future<Output = ()> + 'static>(future: F) -> Pin<&'static mut dyn Future<Output = ()>> {
-    Pin::static_mut(Box::leak(Box::new(future)))
+    static KEPT: Mutex<Vec<AtomicPtr<()>>> = Mutex::new(Vec::new());
+    let future = Box::leak(Box::new(future));
+    KEPT.lock().unwrap().push(AtomicPtr::new(std::ptr::from_mut(future).cast()));
+    Pin::static_mut(future)
 }

@@ -84,7 +84,7 @@ fn loom_static_loop_two_wakes_against_sleep() {
 /// U6: two visitors wake the same task; what both wrote is seen by the last poll, also if there is only one.
 #[test]
 fn loom_static_loop_two_wakes_of_one_task() {
-    model(2, || {
+    model(3, || {
         let (world, park) = (World::new(), Park::default());
         let notifier = park.waker();
         let slots = world.claim();
