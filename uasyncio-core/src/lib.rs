@@ -32,14 +32,14 @@
 //! They add; none takes anything away. Code that is written for fewer of them compiles and runs unchanged with more.
 //!
 //! * none: [`StaticLoop`], whose tasks are lent to it by its caller; [`sleep()`] and its kin, [`time`], [`budget`].
-//! * `alloc`: `EventLoop` and `create_task` too: tasks on a heap, which the program chooses by `#[global_allocator]`. It needs a target with
-//!   compare-and-swap.
+//! * `alloc`: `EventLoop` and `create_task` too: tasks on a heap, which the program chooses by `#[global_allocator]`. On a target
+//!   without compare-and-swap it needs `critical-section`.
 //! * `std` (default): threads; `run`, `ThreadPark`, `Remote`; panics of tasks are caught.
 //! * `virtual-time`: `VirtualTime`, for exact tests; with `alloc`.
 //! * `trace`: names, places and wait reasons of tasks.
-//! * `critical-section`: wakes from interrupts in critical sections of the crate of that name, which the program implements: [`StaticLoop`],
-//!   [`SharedWaker`] and [`SharedRing`] on targets without compare-and-swap, such as Cortex-M0. Without it and without compare-and-swap they
-//!   are not there. Where there is compare-and-swap it makes the [`StaticLoop`] smaller, and changes nothing with `std`.
+//! * `critical-section`: wakes from interrupts in critical sections of the crate of that name, which the program implements: whatever
+//!   can be woken on targets without compare-and-swap, such as Cortex-M0. Without it and without compare-and-swap [`StaticLoop`], [`SharedWaker`] and
+//!   [`SharedRing`] are not there. Where there is compare-and-swap it makes the [`StaticLoop`] smaller, and changes nothing with `std`.
 //! * `multi-core`: loops on several cores, or in threads, without `std`; see `set_core_id!`.
 
 #![no_std]
@@ -49,6 +49,11 @@
     not(any(target_has_atomic = "ptr", feature = "critical-section")),
     allow(dead_code, unused_imports, reason = "on such a target no loop can be made, so nobody uses what loops use")
 )]
+
+#[cfg(all(feature = "alloc", not(any(target_has_atomic = "ptr", feature = "critical-section"))))]
+compile_error!(
+    "this target has no compare-and-swap: the feature `alloc` of uasyncio-core needs the feature `critical-section` there"
+);
 
 #[cfg(feature = "alloc")]
 extern crate alloc;

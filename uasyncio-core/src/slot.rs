@@ -24,7 +24,6 @@ use core::cell::Cell;
 use core::mem::size_of;
 use core::pin::Pin;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use core::task::Context;
 
 use crate::cell::{Runnable, Step};
@@ -32,6 +31,7 @@ use crate::current;
 use crate::remote::Mark;
 use crate::state::LoopState;
 use crate::sync::relax;
+use crate::sync::word::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 #[cfg(feature = "trace")]
 use crate::trace::Info;
 

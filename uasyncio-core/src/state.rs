@@ -9,7 +9,6 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU32, Ordering};
 use core::task::Context;
 
 use crate::catch_cancel::Catchers;
@@ -18,6 +17,7 @@ use crate::current;
 use crate::exception::{Exception, ExceptionContext, Handler};
 use crate::remote::Gate;
 use crate::slot::{self, Fifo, FreeList, PageRef, SLOTS_PER_PAGE, SlotRef};
+use crate::sync::word::{AtomicU32, Ordering};
 use crate::task_error::{Panic, TaskError, catch};
 use crate::timer_node::{Node, Timers, TimersId};
 use crate::trace::Origin;

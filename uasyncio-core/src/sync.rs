@@ -8,20 +8,21 @@ pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering}
 pub(crate) use loom::sync::atomic::{AtomicPtr, AtomicU32};
 
 #[cfg(all(not(loom), any(feature = "alloc", not(feature = "critical-section"))))]
-pub(crate) use core::sync::atomic::AtomicBool;
+pub(crate) use word::AtomicBool;
 #[cfg(all(not(loom), not(all(feature = "critical-section", not(feature = "std")))))]
-pub(crate) use core::sync::atomic::AtomicU8;
-#[cfg(all(not(loom), target_has_atomic = "ptr"))]
-pub(crate) use core::sync::atomic::AtomicUsize;
+pub(crate) use word::AtomicU8;
+#[cfg(all(not(loom), any(target_has_atomic = "ptr", feature = "critical-section")))]
+pub(crate) use word::AtomicUsize;
 #[cfg(not(loom))]
-pub(crate) use core::sync::atomic::Ordering;
+pub(crate) use word::Ordering;
 #[cfg(all(not(loom), feature = "alloc"))]
-pub(crate) use core::sync::atomic::{AtomicPtr, AtomicU32};
+pub(crate) use word::{AtomicPtr, AtomicU32};
 
-#[cfg(all(feature = "critical-section", any(all(test, feature = "std"), not(target_has_atomic = "ptr"))))]
-mod critical;
-#[cfg(not(target_has_atomic = "ptr"))]
-pub(crate) use critical::AtomicUsize;
+/// Atomics that are in a `static`, which `loom` has none of.
+#[cfg(any(target_has_atomic = "ptr", not(feature = "critical-section")))]
+pub(crate) use core::sync::atomic as word;
+#[cfg(not(any(target_has_atomic = "ptr", not(feature = "critical-section"))))]
+pub(crate) use portable_atomic as word;
 
 /// Gives another thread the chance to get on with what this one waits for.
 #[cfg(feature = "alloc")]

@@ -28,7 +28,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 6] = [
             "tokio",
         ],
     ),
-    ("uasyncio-core", &["critical-section", "pin-project-lite"]),
+    ("uasyncio-core", &["critical-section", "pin-project-lite", "portable-atomic"]),
     ("uasyncio-io", &["uasyncio-core", "polling", "rustix"]),
     ("uasyncio-sync", &["uasyncio-core", "critical-section", "futures-core", "pin-project-lite"]),
     (

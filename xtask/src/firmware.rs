@@ -41,8 +41,9 @@ const CORTEX_M3: &str = "thumbv7m-none-eabi";
 const WASM: &str = "wasm32-unknown-unknown";
 
 /// What is built: package and features, and for what.
-const BUILDS: [(&str, &str); 8] = [
+const BUILDS: [(&str, &str); 9] = [
     ("-p microbit", CORTEX_M0),
+    ("-p heap", CORTEX_M0),
     ("-p uart", CORTEX_M0),
     ("-p footprint", CORTEX_M0),
     ("-p footprint", CORTEX_M3),
@@ -88,7 +89,9 @@ pub(crate) fn add_clippy(steps: &mut Steps) {
 
 fn add_tests(steps: &mut Steps) {
     steps.step("firmware: build", |_| build());
-    steps.step("firmware: selftest", selftest);
+    for program in ["selftest", "heap"] {
+        steps.step(&format!("firmware: {program}"), |tally| selftest(program, tally));
+    }
     steps.step("firmware: blink", |_| blink::check());
     steps.step("firmware: command line", |_| dialogue::check());
     steps.step("firmware: turns driven by JavaScript", |_| host_loop());
@@ -136,7 +139,7 @@ fn run(name: &str) -> ExitCode {
     match prepare() {
         Ok(()) if file.is_file() => {}
         Ok(()) => {
-            eprintln!("error: there is no program {name}: blink, selftest and uart are");
+            eprintln!("error: there is no program {name}: blink, heap, selftest and uart are");
             return ExitCode::FAILURE;
         }
         Err(Problem::Failed(why) | Problem::Missing(why) | Problem::Unavailable(why)) => {
@@ -152,9 +155,9 @@ fn run(name: &str) -> ExitCode {
 }
 
 /// The tests that run on the target. It prints a line for each, as the host's tests do.
-fn selftest(tally: &mut Tally) -> StepResult {
+fn selftest(name: &str, tally: &mut Tally) -> StepResult {
     prepare()?;
-    let mut command = qemu::command(Machine::Microbit, &program("selftest", Machine::Microbit));
+    let mut command = qemu::command(Machine::Microbit, &program(name, Machine::Microbit));
     command.args(EXACT);
     qemu::run_to_end(command, LIMIT, |line| {
         println!("{line}");

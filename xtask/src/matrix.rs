@@ -68,7 +68,7 @@ pub(crate) const FEATURE_SETS: [FeatureSet; 16] = [
 /// Microcontrollers and the browser: core, sync and streams build there without the standard library.
 const BARE_TARGETS: [&str; 3] = ["thumbv7em-none-eabi", "riscv32imac-unknown-none-elf", "wasm32-unknown-unknown"];
 
-/// Microcontrollers without compare-and-swap: what needs no heap builds there.
+/// Microcontrollers without compare-and-swap, where critical sections take its place.
 const WITHOUT_SWAP: [&str; 2] = ["thumbv6m-none-eabi", "riscv32imc-unknown-none-elf"];
 
 /// One for each readiness interface of `polling`: IOCP, kqueue on macOS, kqueue on FreeBSD.
@@ -175,8 +175,11 @@ fn features(steps: &mut Steps) {
         }
         for target in WITHOUT_SWAP {
             steps.step(&format!("check: {name} on {target}"), |_| {
-                let most = if package == "uasyncio-streams" { "trace" } else { "critical-section" };
-                ["", most].iter().try_for_each(|features| check(features, target))
+                let sets = match package {
+                    "uasyncio-streams" => ["", "trace", "alloc,uasyncio-core/critical-section"],
+                    _ => ["", "critical-section", "alloc,critical-section,trace"],
+                };
+                sets.iter().try_for_each(|features| check(features, target))
             });
         }
     }
