@@ -321,7 +321,7 @@ fn the_end_of_a_loop_wakes_foreign_awaiters() {
 fn closing_with_a_full_queue() {
     with_loops_at_both_starts(|event_loop, trace| {
         let drops = Drops::default();
-        let tasks = if cfg!(miri) { 100 } else { 1_000 };
+        let (tasks, turns) = if cfg!(miri) { (100, 4) } else { (1_000, 40) };
         for _ in 0..tasks {
             let child = drops.child();
             event_loop.spawn(async move {
@@ -331,7 +331,7 @@ fn closing_with_a_full_queue() {
                 }
             });
         }
-        for _ in 0..40 {
+        for _ in 0..turns {
             event_loop.turn().unwrap();
         }
         let last = trace.on_drop("last");

@@ -57,7 +57,8 @@ impl Platform for LongClock {
 }
 
 fn at_long_starts(scenario: impl Fn(&EventLoop<LongClock>)) {
-    for start in STARTS.into_iter().chain([(1 << 30) - 5, (1 << 31) - 5].map(Ticks::from_millis)) {
+    let starts = STARTS.into_iter().chain([(1 << 30) - 5, (1 << 31) - 5].map(Ticks::from_millis));
+    for start in starts.skip(if cfg!(miri) { 2 } else { 0 }) {
         scenario(&LongClock::event_loop(start));
     }
 }
@@ -87,7 +88,7 @@ fn durations_to_the_tick() {
     ];
     at_long_starts(|event_loop| {
         let clock = event_loop.platform();
-        for (duration, millis) in table {
+        for (duration, millis) in table.into_iter().filter(|(_, millis)| !cfg!(miri) || *millis < YEAR) {
             let (begin, waits) = (clock.elapsed.get(), clock.waits.get());
             event_loop.run_until_complete(sleep(duration)).unwrap();
             assert_eq!(clock.elapsed.get() - begin, millis, "{duration:?}");

@@ -43,19 +43,27 @@ pub(crate) fn target(name: &str) -> Result<(), Problem> {
     install(&["target", "add", name])
 }
 
+/// The network may fail once.
+const ATTEMPTS: u32 = 3;
+
 fn install(arguments: &[&str]) -> Result<(), Problem> {
     let line = format!("rustup {}", arguments.join(" "));
-    println!("$ {line}");
-    let output = rustup(arguments)?;
-    if output.status.success() {
-        return Ok(());
+    let mut why = String::new();
+    for _ in 0..ATTEMPTS {
+        println!("$ {line}");
+        let output = rustup(arguments)?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let error = said.lines().find(|line| line.starts_with("error")).unwrap_or("it did not say why");
+        why = format!("`{line}`: {error}");
+        // Not every release of Rust comes with every target.
+        if error.contains("is unavailable for download") || error.contains("does not support target") {
+            return Err(Problem::Unavailable(why));
+        }
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let error = said.lines().find(|line| line.starts_with("error")).unwrap_or("it did not say why");
-    let why = format!("`{line}`: {error}");
-    // Not every release of Rust comes with every target.
-    let never = error.contains("is unavailable for download") || error.contains("does not support target");
-    Err(if never { Problem::Unavailable(why) } else { Problem::Missing(why) })
+    Err(Problem::Missing(why))
 }
 
 fn rustup(arguments: &[&str]) -> Result<Output, Problem> {
