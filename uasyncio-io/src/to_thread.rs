@@ -270,3 +270,13 @@ impl Error for ThreadError {
         }
     }
 }
+
+/// The error of a call that was refused, as it is; a panic as one of the kind `Other`. So a function of `io` needs no more than `?`.
+impl From<ThreadError> for io::Error {
+    fn from(error: ThreadError) -> io::Error {
+        match error {
+            ThreadError::Panicked(_) => io::Error::other(error.to_string()),
+            ThreadError::Refused(error) => error,
+        }
+    }
+}

@@ -348,6 +348,9 @@ fn without_a_reactor_it_is_refused() {
         }
         other => panic!("{other:?}"),
     }
+    // For functions of `io`, it is that error.
+    let error = std::io::Error::from(uasyncio_core::run(to_thread(|| 1)).unwrap_err());
+    assert_eq!(error.kind(), std::io::ErrorKind::Unsupported);
 }
 
 #[test]

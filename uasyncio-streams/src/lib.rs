@@ -41,6 +41,7 @@
 //! | `write`, `drain`, `transport.abort()`, `loop.sendfile` | the same; `write` has a bounded buffer ([`WriteError`]) |
 //! | `get_extra_info("peername")`, `("sockname")`, `("socket")` | [`peer_addr`](TcpTransport::peer_addr), [`local_addr`](TcpTransport::local_addr), [`try_clone_std`](TcpTransport::try_clone_std) |
 //! | `open_connection`, `start_server`, `Server` | the same, and [`ConnectOptions`], [`ServerOptions`] |
+//! | `open_connection(.., ssl=True)`, `start_tls` | `open_connection(..).tls(name)`, with the feature `tls`; the module `tls` |
 //! | `open_unix_connection`, `start_unix_server` | the same, on Unix |
 //! | `connect_read_pipe`, `connect_write_pipe` | the same, on Unix, and `stdin`, `stdout`, `stderr`; a `DescriptorTransport` for both directions |
 //! | `Process.wait` | `wait_child`, on Linux |
@@ -126,8 +127,8 @@ pub use net::wait_child;
 #[cfg(feature = "net")]
 #[cfg_attr(docsrs, doc(cfg(feature = "net")))]
 pub use net::{
-    ConnectError, ConnectOptions, HandlerOutput, Resolver, Resolving, SendFile, Server, ServerOptions, Summary, SystemResolver,
-    SystemTransport, TcpReader, TcpTransport, TcpWriter, open_connection, start_server,
+    ConnectError, ConnectOptions, Connecting, HandlerOutput, Resolver, Resolving, SendFile, Server, ServerOptions, Summary,
+    SystemResolver, SystemTransport, TcpReader, TcpTransport, TcpWriter, open_connection, start_server,
 };
 #[cfg(all(unix, feature = "net"))]
 #[cfg_attr(docsrs, doc(cfg(all(unix, feature = "net"))))]

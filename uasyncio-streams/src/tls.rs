@@ -3,15 +3,15 @@
 //! A [`TlsConnector`] or a [`TlsAcceptor`] takes the two halves of a stream over any transport and gives back the two halves
 //! of a stream over [`TlsTransport`]. They have all that other streams have.
 //!
-//! Whom to trust is said by the `ClientConfig` of [`rustls`], which this module passes on to its users: there is no hidden store of root
-//! certificates. The crates `webpki-roots` and `rustls-native-certs` have some. The cryptography is that of the crate `ring`, unless
-//! the configuration names another.
+//! `open_connection(host, port).tls(host)` trusts whom the system trusts, as [`TlsConnector::with_system_roots`] does. Anything else is said by the
+//! `ClientConfig` of [`rustls`], which this module passes on to its users; there is no store of root certificates in here. The
+//! cryptography is that of the crate `ring`, unless the configuration, or the program as a whole, names another.
 //!
 #![cfg_attr(all(feature = "net", target_os = "linux"), doc = "```")]
 #![cfg_attr(not(all(feature = "net", target_os = "linux")), doc = "```ignore")]
 //! use std::sync::Arc;
 //! use uasyncio_streams::tls::{TlsAcceptor, TlsConnector, rustls};
-//! use uasyncio_streams::{TcpReader, TcpWriter, start_server};
+//! use uasyncio_streams::{TcpReader, TcpWriter, open_connection, start_server};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! // A certificate for this example, made by the crate `rcgen`. Others come from files:
@@ -40,7 +40,7 @@
 //!         }
 //!     };
 //!     let server = start_server(echo, "localhost", 0).await?;
-//!     let (mut reader, mut writer) = connector.open_connection("localhost", server.local_addr().port()).await?;
+//!     let (mut reader, mut writer) = open_connection("localhost", server.local_addr().port()).tls_with(&connector, "localhost").await?;
 //!     writer.awritestr("hello\n").await?;
 //!     assert_eq!(reader.readline().await?, b"hello\n");
 //!     writer.aclose().await
@@ -55,6 +55,7 @@
 //! a loop of `uasyncio-core`. Other executors have no clock of ours, so a time limit is their business.
 
 mod session;
+mod system_roots;
 mod transport;
 mod waiters;
 
@@ -125,29 +126,17 @@ impl TlsConnector {
         reader: StreamReader<T>,
         writer: StreamWriter<T>,
     ) -> io::Result<(TlsReader<T>, TlsWriter<T>)> {
-        let name = ServerName::try_from(server_name.to_owned())
-            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, format!("{server_name:?} is no name of a server")))?;
-        let session = ClientConnection::new(self.config.clone(), name).map_err(io::Error::other)?;
-        handshake(session.into(), self.deadline, reader, writer).await
+        self.connect_to(to_server_name(server_name)?, reader, writer).await
     }
 
-    /// Connects to a port of a host by TCP and makes a TLS session of it, which verifies that the peer is `host`. asyncio's
-    /// `open_connection(host, port, ssl=..)`.
-    ///
-    /// # Errors
-    /// As for [`open_connection`](crate::open_connection) and [`connect`](Self::connect).
-    ///
-    /// # Cancel safety
-    /// When the future is dropped, the connection is closed.
-    #[cfg(feature = "net")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "net")))]
-    pub async fn open_connection(
+    pub(crate) async fn connect_to<T: Transport>(
         &self,
-        host: &str,
-        port: u16,
-    ) -> io::Result<(TlsReader<crate::TcpTransport>, TlsWriter<crate::TcpTransport>)> {
-        let (reader, writer) = crate::open_connection(host, port).await?;
-        self.connect(host, reader, writer).await
+        name: ServerName<'static>,
+        reader: StreamReader<T>,
+        writer: StreamWriter<T>,
+    ) -> io::Result<(TlsReader<T>, TlsWriter<T>)> {
+        let session = ClientConnection::new(self.config.clone(), name).map_err(io::Error::other)?;
+        handshake(session.into(), self.deadline, reader, writer).await
     }
 }
 
@@ -199,6 +188,11 @@ impl fmt::Debug for TlsAcceptor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsAcceptor").field("deadline", &self.deadline).finish_non_exhaustive()
     }
+}
+
+pub(crate) fn to_server_name(name: &str) -> io::Result<ServerName<'static>> {
+    ServerName::try_from(name.to_owned())
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, format!("{name:?} is no name of a server")))
 }
 
 async fn handshake<T: Transport>(

@@ -1,13 +1,19 @@
 //! Servers: limits, deadlines, shutting down, and several sockets on one port.
 #![cfg(unix)]
 
+#[cfg(target_os = "linux")]
+mod again;
+
 use std::cell::Cell;
 use std::io::{self, Read, Write};
+#[cfg(target_os = "linux")]
+use std::io::{BufRead, BufReader};
 use std::net::{Ipv6Addr, TcpListener, TcpStream};
 use std::rc::Rc;
-use std::sync::mpsc;
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use again::{again, role};
 use uasyncio_core::{create_task, get_event_loop, yield_now};
 use uasyncio_streams::{Server, ServerOptions, Summary, TcpReader, TcpWriter, open_connection, start_server};
 
@@ -327,55 +333,60 @@ fn t_37_both_families_on_one_port_unless_told_otherwise() {
     });
 }
 
-// T-06: one loop for each core, on one port; the kernel spreads the connections.
+/// A server in a process of its own, on a port that others may share; port 0: any. It ends with its input, and says how many clients it had.
+#[cfg(target_os = "linux")]
+fn serve_until_the_input_ends(port: u16) {
+    uasyncio_io::run(async {
+        let served = Rc::new(Cell::new(0));
+        let count = served.clone();
+        let handler = move |mut reader: TcpReader, _writer: TcpWriter| {
+            let count = count.clone();
+            async move {
+                reader.readline().await.unwrap();
+                count.set(count.get() + 1);
+            }
+        };
+        let server = ServerOptions::default().reuse_port(true).backlog(4096).start(handler, "127.0.0.1", port).await.unwrap();
+        println!("\nport {}", server.local_addr().port());
+        uasyncio_streams::stdin().unwrap().read_to_end(0).await.unwrap();
+        let _ = server.shutdown(LONG).await;
+        println!("\nserved {}", served.get());
+    });
+}
+
+// T-06: a process for each core, on one port; the kernel spreads the connections.
 #[cfg(target_os = "linux")]
 #[test]
-fn t_06_loops_that_share_a_port_share_the_connections() {
-    const CONNECTIONS: usize = 1_000;
-    let (send, ports) = mpsc::channel();
-    let serve = |port: u16, send: mpsc::Sender<u16>| {
-        std::thread::spawn(move || {
-            uasyncio_io::run(async {
-                let served = Rc::new(Cell::new(0));
-                let (count, server) = (served.clone(), Rc::new(std::cell::OnceCell::<Server>::new()));
-                let own = server.clone();
-                let handler = move |mut reader: TcpReader, _writer: TcpWriter| {
-                    let (count, own) = (count.clone(), own.clone());
-                    async move {
-                        match reader.readline().await {
-                            Ok(b"stop\n") => own.get().unwrap().close(),
-                            _ => count.set(count.get() + 1),
-                        }
-                    }
-                };
-                let options = ServerOptions::default().reuse_port(true).backlog(4096);
-                server.set(options.start(handler, "127.0.0.1", port).await.unwrap()).unwrap();
-                let server = server.get().unwrap();
-                send.send(server.local_addr().port()).unwrap();
-                server.wait_closed().await.unwrap();
-                let _ = server.shutdown(LONG).await;
-                served.get()
-            })
-        })
+fn t_06_two_processes_that_share_a_port_share_the_connections() {
+    const CONNECTIONS: usize = 10_000;
+    if let Some(port) = role() {
+        return serve_until_the_input_ends(port.parse().unwrap());
+    }
+    let start = |port: usize| {
+        let mut child = again("t_06_two_processes_that_share_a_port_share_the_connections", &port.to_string()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        // The number behind a word at the beginning of a line.
+        let mut number = move |word: &str| -> usize {
+            let line = lines.by_ref().map(Result::unwrap).find(|line| line.starts_with(word)).expect(word);
+            line[word.len()..].trim().parse().unwrap()
+        };
+        (number("port "), child, number)
     };
-    let first = serve(0, send.clone());
-    let port = ports.recv().unwrap();
-    let threads = [first, serve(port, send)];
-    ports.recv().unwrap();
+    let (port, first, first_number) = start(0);
+    let (same, second, second_number) = start(port);
+    assert_eq!(same, port);
     for _ in 0..CONNECTIONS {
         // Until the server has closed it, so that none is in a queue when that ends.
-        let mut client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let mut client = TcpStream::connect(("127.0.0.1", port as u16)).unwrap();
         client.write_all(b"count\n").unwrap();
         assert_eq!(client.read(&mut [0]).unwrap(), 0);
     }
-    // The first one ends one of the two, so that the next can only reach the other.
-    while !threads.iter().all(|thread| thread.is_finished()) {
-        if let Ok(mut client) = TcpStream::connect(("127.0.0.1", port)) {
-            let _ = client.write_all(b"stop\n");
-            let _ = client.read(&mut [0]);
-        }
-    }
-    let counts = threads.map(|thread| thread.join().unwrap());
+    let counts = [(first, first_number), (second, second_number)].map(|(mut child, mut number)| {
+        drop(child.stdin.take());
+        let served = number("served ");
+        assert!(child.wait().unwrap().success());
+        served
+    });
     assert_eq!(counts.iter().sum::<usize>(), CONNECTIONS, "{counts:?}");
-    assert!(counts.iter().all(|count| (350..=650).contains(count)), "{counts:?}");
+    assert!(counts.iter().all(|count| (3_500..=6_500).contains(count)), "{counts:?}");
 }

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use certificates::Certificates;
 use uasyncio_io::to_thread;
 use uasyncio_streams::tls::{TlsAcceptor, TlsConnector};
-use uasyncio_streams::{Server, TcpReader, TcpWriter, start_server};
+use uasyncio_streams::{Server, TcpReader, TcpWriter, open_connection, start_server};
 
 /// Whether a program is there; if it is not, the test says that it was left out.
 fn is_installed(program: &str, what: &str) -> bool {
@@ -181,7 +181,7 @@ fn a_client_understands_openssl_s_server() {
         uasyncio_io::run(async {
             // By its address, which the certificate has too.
             let connector = TlsConnector::new(config);
-            let (mut reader, mut writer) = connector.open_connection("127.0.0.1", port).await.unwrap();
+            let (mut reader, mut writer) = open_connection("127.0.0.1", port).tls_with(&connector, "127.0.0.1").await.unwrap();
             assert_eq!(reader.transport().alpn_protocol(), Some(&b"reversed"[..]), "{version}");
             for line in ["desserts", "stressed"] {
                 writer.awritestr(&format!("{line}\n")).await.unwrap();

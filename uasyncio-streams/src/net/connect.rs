@@ -2,13 +2,14 @@
 
 use std::error::Error;
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 
 use uasyncio_core::trace;
 use uasyncio_io::{AsyncFd, Interest};
 
+use super::connecting::Connecting;
 use super::happy_eyeballs::{interleave, race};
 use super::options::ConnectOptions;
 use super::resolver::resolve;
@@ -22,6 +23,8 @@ use crate::split;
 /// [`SystemResolver`](crate::SystemResolver); an address, or `localhost`, never starts one. The addresses of a name are tried
 /// by RFC 8305, *Happy Eyeballs*: the families alternating, a new attempt every 250 ms and after each failure, until one is
 /// connected; the others are closed. `TCP_NODELAY` is set. [`ConnectOptions`] has what can be chosen.
+///
+/// With the feature `tls`, `open_connection(host, port).tls(host)` gives the two halves of a TLS session: see [`Connecting`].
 ///
 /// ```
 /// use uasyncio_streams::{TcpReader, TcpWriter, open_connection, start_server};
@@ -46,8 +49,8 @@ use crate::split;
 /// # Cancel safety
 /// When the future is dropped, its sockets are closed, so a timeout around it bounds the whole: the look-up and all attempts.
 /// A look-up that has begun ends on its thread, unseen.
-pub async fn open_connection(host: &str, port: u16) -> io::Result<(TcpReader, TcpWriter)> {
-    open(&ConnectOptions::default(), host, port).await
+pub fn open_connection(host: &str, port: u16) -> Connecting<impl Future<Output = io::Result<(TcpReader, TcpWriter)>>> {
+    Connecting::new(async move { open(&ConnectOptions::default(), host, port).await })
 }
 
 pub(crate) async fn open(options: &ConnectOptions, host: &str, port: u16) -> io::Result<(TcpReader, TcpWriter)> {

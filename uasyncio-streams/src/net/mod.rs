@@ -4,6 +4,7 @@ mod accept;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod child;
 mod connect;
+mod connecting;
 mod connections;
 #[cfg(all(unix, feature = "credentials"))]
 mod credentials;
@@ -29,6 +30,7 @@ mod unix_server;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub use child::wait_child;
 pub use connect::{ConnectError, open_connection};
+pub use connecting::Connecting;
 pub use connections::Summary;
 #[cfg(all(unix, feature = "credentials"))]
 pub use credentials::PeerCredentials;

@@ -1,12 +1,14 @@
 //! How connections are opened.
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::connect;
+use super::connecting::Connecting;
 use super::resolver::{Resolver, SystemResolver};
 use super::tcp::{TcpReader, TcpWriter};
 
@@ -88,8 +90,8 @@ impl ConnectOptions {
     ///
     /// # Cancel safety
     /// As `open_connection`.
-    pub async fn open(&self, host: &str, port: u16) -> io::Result<(TcpReader, TcpWriter)> {
-        connect::open(self, host, port).await
+    pub fn open(&self, host: &str, port: u16) -> Connecting<impl Future<Output = io::Result<(TcpReader, TcpWriter)>>> {
+        Connecting::new(connect::open(self, host, port))
     }
 }
 

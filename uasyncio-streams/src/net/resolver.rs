@@ -5,7 +5,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, ToSocketAddrs};
 use std::pin::Pin;
 
-use uasyncio_io::{ThreadError, to_thread};
+use uasyncio_io::to_thread;
 
 /// Looks names up. [`ConnectOptions::resolver`](crate::ConnectOptions::resolver) takes one, so that a program can have its own
 /// cache, its own name server, or fixed addresses in its tests.
@@ -62,12 +62,7 @@ impl Resolver for SystemResolver {
     fn resolve<'a>(&'a self, host: &'a str, port: u16) -> Resolving<'a> {
         let name = host.to_owned();
         let found = to_thread(move || (name.as_str(), port).to_socket_addrs().map(Vec::from_iter));
-        Box::pin(async {
-            found.await.map_err(|error| match error {
-                ThreadError::Refused(error) => error,
-                panicked => io::Error::other(panicked.to_string()),
-            })?
-        })
+        Box::pin(async { found.await? })
     }
 }
 

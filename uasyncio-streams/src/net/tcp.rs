@@ -20,8 +20,8 @@ pub type TcpWriter = StreamWriter<TcpTransport>;
 /// [`open_connection`](crate::open_connection) and [`start_server`](crate::start_server) make it; for a socket that comes
 /// from elsewhere there is [`from_std`](TcpTransport::from_std).
 ///
-/// Writing to a peer that is gone gives the error `BrokenPipe` or `ConnectionReset`. On Linux it never raises `SIGPIPE`;
-/// elsewhere that is up to the program, and programs in Rust ignore the signal.
+/// Writing to a peer that is gone gives the error `BrokenPipe` or `ConnectionReset`. It never raises `SIGPIPE`, whatever the
+/// program has made of that signal, but for [`send_file`](crate::StreamWriter::send_file).
 pub type TcpTransport = SystemTransport<TcpStream>;
 
 impl SystemStream for TcpStream {

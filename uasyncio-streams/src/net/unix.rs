@@ -1,5 +1,6 @@
 //! Unix sockets as transports.
 
+use std::future::Future;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::os::unix::ffi::OsStrExt;
@@ -9,6 +10,7 @@ use std::path::Path;
 use uasyncio_core::sleep_ms;
 use uasyncio_io::AsyncFd;
 
+use super::connecting::Connecting;
 use super::sys;
 use super::system_transport::{SystemStream, SystemTransport};
 use crate::{StreamReader, StreamWriter, split};
@@ -24,7 +26,7 @@ pub type UnixWriter = StreamWriter<UnixTransport>;
 /// [`open_unix_connection`] and [`start_unix_server`](crate::start_unix_server) make it; for a socket that comes from elsewhere,
 /// such as one of a [pair](UnixStream::pair), there is [`from_std`](UnixTransport::from_std).
 ///
-/// Writing to a peer that is gone gives the error `BrokenPipe`, as over TCP, and never `SIGPIPE` on Linux. There is no reset here: after
+/// Writing to a peer that is gone gives the error `BrokenPipe`, as over TCP, and never raises `SIGPIPE`. There is no reset here: after
 /// [`abort`](crate::StreamWriter::abort) the peer reads what is left and then the end, or `ConnectionReset` on Linux if it had sent bytes that were not read.
 ///
 /// With the feature `credentials`, `peer_credentials` tells which user is at the other end.
@@ -62,8 +64,11 @@ const PAUSES: (u32, u32) = (1, 100);
 ///
 /// # Cancel safety
 /// When the future is dropped, its socket is closed, so a timeout around it bounds the whole.
-pub async fn open_unix_connection(path: impl AsRef<Path>) -> io::Result<(UnixReader, UnixWriter)> {
-    let path = path.as_ref();
+pub fn open_unix_connection(path: impl AsRef<Path>) -> Connecting<impl Future<Output = io::Result<(UnixReader, UnixWriter)>>> {
+    Connecting::new(async move { open(path.as_ref()).await })
+}
+
+async fn open(path: &Path) -> io::Result<(UnixReader, UnixWriter)> {
     let stream = AsyncFd::new(sys::unix_socket()?)?;
     let (mut pause, longest) = PAUSES;
     while let Err(error) = check(path).and_then(|()| sys::connect_unix(stream.get_ref(), path)) {

@@ -1,12 +1,15 @@
 //! Sockets by `socket2` and the standard library, everywhere else.
 //!
-//! `SIGPIPE` on Unix: the programs of Rust ignore it from the start; where the system has `SO_NOSIGPIPE`, `socket2` sets it too.
+//! Writes carry `MSG_NOSIGNAL` on Unix, so they never raise `SIGPIPE`; on Apple's systems `SO_NOSIGPIPE` does the same, which `socket2` sets.
 
 use std::fs::File;
-use std::io::{self, IoSlice, Read, Write};
+#[cfg(not(unix))]
+use std::io::Write;
+use std::io::{self, IoSlice, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 #[cfg(unix)]
 use std::{
+    os::fd::AsFd,
     os::unix::net::{UnixListener, UnixStream},
     path::Path,
 };
@@ -140,9 +143,36 @@ pub(crate) fn read(mut stream: impl Read, buffer: &mut [u8]) -> io::Result<usize
     stream.read(buffer)
 }
 
+/// Of writes: no `SIGPIPE`.
+#[cfg(all(unix, not(target_vendor = "apple")))]
+const FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
+#[cfg(target_vendor = "apple")]
+const FLAGS: libc::c_int = 0;
+
+#[cfg(unix)]
+#[inline]
+pub(crate) fn write(stream: impl AsFd, data: &[u8]) -> io::Result<usize> {
+    SockRef::from(&stream).send_with_flags(data, FLAGS)
+}
+
+#[cfg(not(unix))]
 #[inline]
 pub(crate) fn write(mut stream: impl Write, data: &[u8]) -> io::Result<usize> {
     stream.write(data)
+}
+
+#[cfg(unix)]
+#[inline]
+pub(crate) fn write_vectored(stream: impl AsFd, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    // Systems take no more than this many, and refuse the whole call otherwise.
+    const MOST: usize = 1024;
+    SockRef::from(&stream).send_vectored_with_flags(&slices[..slices.len().min(MOST)], FLAGS)
+}
+
+#[cfg(not(unix))]
+#[inline]
+pub(crate) fn write_vectored(mut stream: impl Write, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    stream.write_vectored(slices)
 }
 
 /// Closing the socket will send a reset, and not wait for what is on its way.
@@ -153,9 +183,4 @@ pub(crate) fn close_by_reset(stream: &TcpStream) -> io::Result<()> {
 /// Sends bytes of a file. `Unsupported`: not here.
 pub(crate) fn send_file(_: &TcpStream, _: &File, _: u64, _: usize) -> io::Result<usize> {
     Err(io::ErrorKind::Unsupported.into())
-}
-
-#[inline]
-pub(crate) fn write_vectored(mut stream: impl Write, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-    stream.write_vectored(slices)
 }
