@@ -96,6 +96,11 @@ macro_rules! over_all {
 
 over_all!(
     n3_no_cancel_of_any_read_loses_a_byte,
+    t_35_a_line_over_the_limit_is_an_error_and_the_stream_goes_on,
+    an_end_inside_readexactly_gives_what_there_was,
+    aw_4_aw_6_a_small_write_is_done_at_once_and_nothing_is_nothing,
+    aw_7_pieces_are_taken_one_by_one_until_the_peer_is_gone,
+    aw_9_a_cancelled_write_tells_how_much_went_and_the_stream_goes_on,
     aw_3_a_loop_of_writes_waits_for_the_peer_and_others_run_on,
     dif_13_aw_1_a_large_write_arrives_whole,
     dif_14_closing_either_half_closes_the_connection,
@@ -170,6 +175,109 @@ async fn n3_no_cancel_of_any_read_loses_a_byte<T: Transport + 'static>(near: T, 
     }
     assert_eq!(reader.readline().await.unwrap(), b"");
     sending.await.unwrap();
+}
+
+// Trap 35: 2 MB without a line end, of which the reader holds no more than its limit.
+async fn t_35_a_line_over_the_limit_is_an_error_and_the_stream_goes_on<T: Transport + 'static>(near: T, far: T) {
+    let (_far_reader, mut far_writer) = split(far);
+    let sending = create_task(async move {
+        for _ in 0..200 {
+            far_writer.awrite(&[b'x'; 10_000]).await.unwrap();
+        }
+        far_writer.awritestr("\nnext\n").await.unwrap();
+        far_writer.write_eof().await.unwrap();
+    });
+    let (mut reader, _writer) = split(near);
+    reader.set_limit(256);
+    assert!(matches!(reader.readline().await, Err(ReadError::LimitExceeded { .. })));
+    // Again, for nothing is consumed.
+    assert!(matches!(reader.readline().await, Err(ReadError::LimitExceeded { .. })));
+    assert!(reader.skip_until(b"\n").await.unwrap());
+    assert_eq!(reader.readline().await.unwrap(), b"next\n");
+    assert_eq!(reader.readline().await.unwrap(), b"");
+    sending.await.unwrap();
+}
+
+// Trap 34.
+async fn an_end_inside_readexactly_gives_what_there_was<T: Transport + 'static>(near: T, far: T) {
+    let (_far_reader, mut far_writer) = split(far);
+    let (mut reader, _writer) = split(near);
+    far_writer.awritestr("line\nrest").await.unwrap();
+    far_writer.write_eof().await.unwrap();
+    assert_eq!(reader.readexactly(5).await.unwrap(), b"line\n");
+    match reader.readexactly(5).await {
+        Err(ReadError::Incomplete { partial }) => assert_eq!(partial, b"rest"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(reader.read(&mut [0; 5]).await.unwrap(), 0);
+}
+
+async fn aw_4_aw_6_a_small_write_is_done_at_once_and_nothing_is_nothing<T: Transport + 'static>(near: T, far: T) {
+    let (_reader, mut writer) = split(near);
+    assert!(matches!(poll_once(writer.awrite(&b"0123456789"[3..7])).await, Poll::Ready(Ok(()))));
+    assert!(matches!(poll_once(writer.awritestr("é")).await, Poll::Ready(Ok(()))));
+    assert!(matches!(poll_once(writer.awrite(b"")).await, Poll::Ready(Ok(()))));
+    assert_eq!(writer.written(), 6);
+    drop((writer, _reader));
+    let (mut far_reader, _far_writer) = split(far);
+    assert_eq!(far_reader.read_to_end(100).await.unwrap(), "3456é".as_bytes());
+}
+
+async fn aw_7_pieces_are_taken_one_by_one_until_the_peer_is_gone<T: Transport + 'static>(near: T, far: T) {
+    let taken = Rc::new(Cell::new(0_u64));
+    let count = taken.clone();
+    let (_reader, mut writer) = split(near);
+    let writing = create_task(async move {
+        let pieces = std::iter::repeat_with(|| {
+            count.set(count.get() + 1);
+            [b'x'; 1000]
+        });
+        let error = writer.awriteiter(pieces).await.unwrap_err();
+        (error.kind(), writer.written())
+    });
+    let (mut far_reader, far_writer) = split(far);
+    assert_eq!(far_reader.readexactly(3000).await.unwrap(), [b'x'; 3000]);
+    assert!(!writing.done());
+    drop((far_reader, far_writer));
+    let (kind, written) = writing.await.unwrap();
+    assert!(matches!(kind, io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset), "{kind}");
+    // None was taken after the one that failed; TLS may have taken that one in whole.
+    assert!(taken.get() - written / 1000 <= 1, "{} {written}", taken.get());
+}
+
+async fn aw_9_a_cancelled_write_tells_how_much_went_and_the_stream_goes_on<T: Transport + 'static>(near: T, far: T) {
+    let data: Vec<u8> = (0..4_000_000_u32).map(|number| (number % 251) as u8).collect();
+    let expected = data.clone();
+    let (_reader, mut writer) = split(near);
+    let writing = create_task(async move {
+        let (mut done, mut cancels) = (0, 0);
+        while done < data.len() {
+            // Now and then a poll is all that it gets.
+            let mut write = writer.awrite(&data[done..]);
+            for _ in 0..1 + cancels % 3 {
+                if poll_once(&mut write).await.is_ready() {
+                    break;
+                }
+                yield_now().await;
+            }
+            done += write.written();
+            cancels += 1;
+            assert_eq!(writer.written(), done as u64);
+        }
+        writer.write_eof().await.unwrap();
+        cancels
+    });
+    let (mut far_reader, _far_writer) = split(far);
+    let mut rest = &expected[..];
+    while !far_reader.fill_buf().await.unwrap().is_empty() {
+        let length = far_reader.buffered().len();
+        assert_eq!(far_reader.buffered(), &rest[..length]);
+        far_reader.consume(length);
+        rest = &rest[length..];
+        yield_now().await;
+    }
+    assert!(rest.is_empty());
+    assert!(writing.await.unwrap() > 1, "it had to wait");
 }
 
 async fn aw_3_a_loop_of_writes_waits_for_the_peer_and_others_run_on<T: Transport + 'static>(near: T, far: T) {

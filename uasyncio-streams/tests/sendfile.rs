@@ -1,4 +1,4 @@
-//! `send_file` and `abort` over TCP.
+//! `send_file` over TCP.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
@@ -142,28 +142,4 @@ fn a_file_that_cannot_be_read_and_a_peer_that_is_gone_are_errors() {
         writer.aclose().await.unwrap();
         assert_eq!(writer.send_file(&file, 0, 1).await.unwrap_err().kind(), io::ErrorKind::NotConnected);
     });
-}
-
-// T-33.
-#[test]
-fn t_33_abort_sends_a_reset_and_aclose_does_not() {
-    for with_reset in [true, false] {
-        let (near, mut far) = sockets();
-        uasyncio_io::run(async {
-            let (mut reader, mut writer) = split(TcpTransport::from_std(near).unwrap());
-            if with_reset {
-                writer.abort();
-                writer.abort();
-            } else {
-                writer.aclose().await.unwrap();
-                writer.abort();
-            }
-            assert_eq!(reader.fill_buf().await.unwrap_err().kind(), io::ErrorKind::NotConnected);
-        });
-        match far.read(&mut [0; 10]) {
-            Ok(0) => assert!(!with_reset),
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => assert!(with_reset),
-            other => panic!("{other:?}"),
-        }
-    }
 }

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 #[cfg(target_os = "linux")]
-use again::{again, role};
+use again::{again, again_in_a_network, role};
 use uasyncio_core::{create_task, get_event_loop, yield_now};
 use uasyncio_streams::{Server, ServerOptions, Summary, TcpReader, TcpWriter, open_connection, start_server};
 
@@ -331,6 +331,32 @@ fn t_37_both_families_on_one_port_unless_told_otherwise() {
         }
         beside.unwrap();
     });
+}
+
+// T-37: in a network without IPv6.
+#[cfg(target_os = "linux")]
+#[test]
+fn t_37_a_machine_without_ipv6_has_ipv4() {
+    const NAME: &str = "t_37_a_machine_without_ipv6_has_ipv4";
+    if role().is_none() {
+        let prepare = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6";
+        let Some(mut child) = again_in_a_network(prepare, NAME, "server", "a machine without IPv6") else { return };
+        let output = child.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(String::from_utf8_lossy(&output.stdout).contains("3 servers"));
+        return;
+    }
+    assert!(!machine_has_ipv6());
+    uasyncio_io::run(async {
+        for host in ["localhost", "", "::"] {
+            let server = start_server(echo, host, 0).await.unwrap();
+            for name in ["localhost", "127.0.0.1"] {
+                assert_echoes(&mut open_connection(name, server.local_addr().port()).await.unwrap()).await;
+            }
+        }
+        assert_eq!(start_server(echo, "::1", 0).await.unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
+    });
+    println!("\n3 servers");
 }
 
 /// A server in a process of its own, on a port that others may share; port 0: any. It ends with its input, and says how many clients it had.

@@ -33,7 +33,18 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 6] = [
     ("uasyncio-sync", &["uasyncio-core", "critical-section", "futures-core", "pin-project-lite"]),
     (
         "uasyncio-streams",
-        &["uasyncio-core", "uasyncio-io", "futures-core", "libc", "nix", "pin-project-lite", "rustix", "rustls", "rustls-native-certs", "socket2"],
+        &[
+            "uasyncio-core",
+            "uasyncio-io",
+            "futures-core",
+            "libc",
+            "nix",
+            "pin-project-lite",
+            "rustix",
+            "rustls",
+            "rustls-native-certs",
+            "socket2",
+        ],
     ),
     ("uasyncio-udp", &["uasyncio-core", "uasyncio-io", "nix", "rustix", "socket2"]),
 ];

@@ -2,10 +2,12 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+use std::env;
 use std::future::{Future, poll_fn};
 use std::io::{self, Write};
 use std::net::{Ipv6Addr, SocketAddr};
 use std::pin::{Pin, pin};
+use std::process::Command;
 use std::task::{Context, Poll, Waker};
 
 use uasyncio_core::{sleep_ms, yield_now};
@@ -94,3 +96,30 @@ pub(crate) fn has_ipv6(what: &str) -> bool {
     }
     has
 }
+
+/// Runs the test `name` of this program again, in a network of its own that has a loopback interface, prepared by commands for a shell.
+/// `false`: this machine lets nobody have one.
+pub(crate) fn again_in_a_network(prepare: &str, name: &str) -> bool {
+    let with_network = |then: &str| {
+        let mut command = Command::new("unshare");
+        let script = format!("ip link set lo up; {prepare}; {then}");
+        command.args(["--user", "--map-root-user", "--net", "sh", "-ec", &script, "sh"]);
+        command
+    };
+    if !with_network("true").output().is_ok_and(|output| output.status.success()) {
+        return false;
+    }
+    let mut command = with_network("exec \"$@\"");
+    let output =
+        command.arg(env::current_exe().unwrap()).args([name, "--exact", "--nocapture"]).env(AGAIN, "1").output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && told.contains("1 passed"), "{told}");
+    true
+}
+
+/// Whether this is a program that was started so.
+pub(crate) fn is_again() -> bool {
+    env::var_os(AGAIN).is_some()
+}
+
+const AGAIN: &str = "UASYNCIO_UDP_AGAIN";

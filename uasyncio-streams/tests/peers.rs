@@ -1,4 +1,4 @@
-//! Unix sockets with other programs: `nc -U`, `socat`, `curl`.
+//! TCP and Unix sockets with other programs: `nc`, `socat`, `curl`.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use uasyncio_streams::{
-    PipeReader, ReadError, UnixReader, UnixWriter, connect_read_pipe, connect_write_pipe, open_unix_connection,
-    start_unix_server, wait_child,
+    PipeReader, ReadError, StreamReader, StreamWriter, Transport, UnixReader, UnixWriter, connect_read_pipe, connect_write_pipe,
+    open_connection, open_unix_connection, start_server, start_unix_server, wait_child,
 };
 
 /// Whether a program is there; if it is not, the test says that it was left out.
@@ -62,7 +62,7 @@ impl Drop for Folder {
     }
 }
 
-async fn shout(mut reader: UnixReader, mut writer: UnixWriter) -> Result<(), ReadError> {
+async fn shout<T: Transport>(mut reader: StreamReader<T>, mut writer: StreamWriter<T>) -> Result<(), ReadError> {
     loop {
         let line = reader.readline().await?.to_ascii_uppercase();
         if line.is_empty() {
@@ -130,25 +130,63 @@ fn a_client_understands_socat() {
         let mut command = Command::new("socat");
         command.args(["-d", "-d", "-t", "10", &address("UNIX-LISTEN", &path), "EXEC:tr a-z A-Z"]);
         let mut server = Running::start(&mut command);
-        let mut errors = server.errors();
-        loop {
-            let line = errors.readline().await.unwrap();
-            assert!(!line.is_empty(), "socat has ended");
-            if String::from_utf8_lossy(line).contains("listening on") {
-                break;
-            }
-        }
-        let (mut reader, mut writer) = open_unix_connection(&path).await.unwrap();
-        let data = "hello, world\n".repeat(20_000);
-        let sent = data.clone();
-        let sending = uasyncio_core::create_task(async move {
-            writer.awritestr(&sent).await.unwrap();
-            writer.write_eof().await.unwrap();
-            writer
-        });
-        assert!(reader.read_to_end(1_000_000).await.unwrap() == data.to_ascii_uppercase().as_bytes());
-        sending.await.unwrap();
+        until_it_listens(&mut server).await;
+        assert_answers(open_unix_connection(&path).await.unwrap()).await;
     });
+}
+
+#[test]
+fn a_tcp_server_understands_nc_and_socat() {
+    uasyncio_io::run(async {
+        let server = start_server(shout, "127.0.0.1", 0).await.unwrap();
+        let port = server.local_addr().port();
+        if is_installed("nc", "a TCP server with nc") {
+            assert_shouted_at(Command::new("nc").args(["-N", "127.0.0.1", &port.to_string()])).await;
+        }
+        if is_installed("socat", "a TCP server with socat") {
+            assert_shouted_at(Command::new("socat").args(["-t", "10", "-", &format!("TCP:127.0.0.1:{port}")])).await;
+        }
+    });
+}
+
+#[test]
+fn a_tcp_client_understands_socat() {
+    if !is_installed("socat", "a TCP client with socat") {
+        return;
+    }
+    uasyncio_io::run(async {
+        let mut command = Command::new("socat");
+        command.args(["-d", "-d", "-t", "10", "TCP-LISTEN:0,bind=127.0.0.1", "EXEC:tr a-z A-Z"]);
+        let mut server = Running::start(&mut command);
+        let said = until_it_listens(&mut server).await;
+        let port = said.trim().rsplit(':').next().unwrap().parse().unwrap();
+        assert_answers(open_connection("127.0.0.1", port).await.unwrap()).await;
+    });
+}
+
+/// What `socat -d -d` says about where it listens.
+async fn until_it_listens(server: &mut Running) -> String {
+    let mut errors = server.errors();
+    loop {
+        let line = String::from_utf8_lossy(errors.readline().await.unwrap()).into_owned();
+        assert!(!line.is_empty(), "socat has ended");
+        if line.contains("listening on") {
+            return line;
+        }
+    }
+}
+
+/// A server that gives all in capital letters, when its input has ended.
+async fn assert_answers<T: Transport + 'static>((mut reader, mut writer): (StreamReader<T>, StreamWriter<T>)) {
+    let data = "hello, world\n".repeat(20_000);
+    let sent = data.clone();
+    let sending = uasyncio_core::create_task(async move {
+        writer.awritestr(&sent).await.unwrap();
+        writer.write_eof().await.unwrap();
+        writer
+    });
+    assert!(reader.read_to_end(1_000_000).await.unwrap() == data.to_ascii_uppercase().as_bytes());
+    sending.await.unwrap();
 }
 
 #[test]
