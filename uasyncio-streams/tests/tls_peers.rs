@@ -1,15 +1,19 @@
 //! TLS with other programs: `openssl s_client`, `openssl s_server`, `curl`.
 #![cfg(target_os = "linux")]
 
+mod again;
 mod certificates;
+#[path = "../examples/http_server/main.rs"]
+#[allow(dead_code)]
+mod http_server;
 
 use std::env;
-use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use again::{again, role};
 use certificates::Certificates;
 use uasyncio_io::to_thread;
 use uasyncio_streams::tls::{TlsAcceptor, TlsConnector};
@@ -196,36 +200,22 @@ fn a_client_understands_openssl_s_server() {
     }
 }
 
-/// The example `http_server`, which may have been built without TLS, or not at all.
-fn http_server(files: &Files) -> Command {
-    let program = env::current_exe().unwrap();
-    let program = program.parent().and_then(Path::parent).unwrap().join("examples/http_server");
-    let mut command = Command::new(program);
-    command.args(["--listen", "127.0.0.1:0", "--bytes", "100000", "--tls"].map(OsStr::new));
-    command.arg(files.path("certificate.pem")).arg(files.path("key.pem"));
-    command
-}
-
 #[test]
 fn the_example_http_server_serves_curl_over_tls() {
-    let files = Files::new("curl");
+    if let Some(arguments) = role() {
+        http_server::run(arguments.lines().map(str::to_owned).collect());
+        return;
+    }
     if !is_installed("curl", "http_server over TLS with curl") {
         return;
     }
-    let mut command = http_server(&files);
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let Ok(server) = command.spawn() else {
-        return writeln!(io::stdout().lock(), "\nSKIPPED: http_server over TLS with curl (the example was not built)").unwrap();
-    };
-    let mut server = Running(server);
-    let mut line = String::new();
-    BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let Some((_, address)) = line.trim().split_once("https://127.0.0.1:") else {
-        let told = io::read_to_string(server.0.stderr.take().unwrap()).unwrap();
-        assert!(told.contains("built without TLS"), "{line:?} {told:?}");
-        return writeln!(io::stdout().lock(), "\nSKIPPED: http_server over TLS with curl (the example has no TLS)").unwrap();
-    };
-    let url = format!("https://localhost:{address}");
+    let files = Files::new("curl");
+    let [certificate, key] = ["certificate.pem", "key.pem"].map(|name| files.path(name).into_os_string().into_string().unwrap());
+    let arguments = ["--listen", "127.0.0.1:0", "--bytes", "100000", "--tls", &certificate, &key].join("\n");
+    let mut server = Running::start(&mut again("the_example_http_server_serves_curl_over_tls", &arguments));
+    let line = wait_for(&mut BufReader::new(server.0.stdout.take().unwrap()), "https://127.0.0.1:");
+    let address = line.trim().rsplit(':').next().unwrap().trim_end_matches('/');
+    let url = format!("https://localhost:{address}/");
     let curl = |more: &[&str]| {
         let mut command = Command::new("curl");
         command.args(["-sS", "--max-time", "60", "--noproxy", "*", "--cacert"]).arg(files.path("authority.pem")).args(more);

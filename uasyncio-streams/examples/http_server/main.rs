@@ -34,7 +34,11 @@ usage: http_server [--listen HOST:PORT] [--bytes N] [--max-connections N] [--idl
 Try it with: curl -i http://127.0.0.1:8081/   or   ab -n 10000 -c 100 http://127.0.0.1:8081/";
 
 fn main() -> ExitCode {
-    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    run(std::env::args().skip(1).collect())
+}
+
+/// What `main` does, with these arguments: the test of TLS calls it, too.
+pub(crate) fn run(mut arguments: Vec<String>) -> ExitCode {
     let tls = take_tls(&mut arguments);
     let defaults = [
         ("--listen", "127.0.0.1:8081"),

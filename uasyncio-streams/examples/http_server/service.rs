@@ -9,7 +9,7 @@ use std::time::Duration;
 use uasyncio_core::{Sleep, sleep};
 use uasyncio_streams::{ReadError, StreamReader, StreamWriter, Transport};
 
-use crate::http::{self, Request};
+use super::http::{self, Request};
 
 /// How many bytes of a refused request are read after the answer, so that the client sees it rather than a reset.
 const MOST_DISCARDED: u64 = 256 * 1024;
