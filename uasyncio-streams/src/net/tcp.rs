@@ -21,7 +21,7 @@ pub type TcpWriter = StreamWriter<TcpTransport>;
 /// from elsewhere there is [`from_std`](TcpTransport::from_std).
 ///
 /// Writing to a peer that is gone gives the error `BrokenPipe` or `ConnectionReset`. It never raises `SIGPIPE`, whatever the
-/// program has made of that signal, but for [`send_file`](crate::StreamWriter::send_file).
+/// program has made of that signal, but for [`send_file`](crate::StreamWriter::send_file), and on Apple's systems for a socket from elsewhere.
 pub type TcpTransport = SystemTransport<TcpStream>;
 
 impl SystemStream for TcpStream {
