@@ -1,175 +1,135 @@
-//! hyper's client and server on our loop: over TCP and over `duplex`, HTTP/1 and HTTP/2.
+//! hyper's client and server on our loop: over `duplex`, TCP and TLS, HTTP/1 and HTTP/2.
 
 mod common;
 
-use std::cell::Cell;
-use std::convert::Infallible;
+use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
 
-use common::{Body, body_of, text};
-use http_body_util::BodyExt;
+use common::carriers::{CARRIERS, Carrier, Connection};
+use common::{Client, PIECE, State, VERSIONS, Version, body_of, converse, ended_well, pieces, serve, text};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode, client, server};
-use uasyncio_compat::hyper::{HyperIo, LoopExecutor, LoopTimer};
-use uasyncio_core::{create_task, get_event_loop, sleep_ms, spawn};
-use uasyncio_streams::{TcpTransport, Transport, duplex, open_connection, split, start_server};
+use hyper::{Request, Response, server};
+use uasyncio_compat::hyper::{HyperIo, LoopTimer};
+use uasyncio_core::{EventLoop, VirtualTime, create_task, get_event_loop, sleep_ms, spawn};
+use uasyncio_streams::{duplex, open_connection, split, start_server};
 
-/// A service with state that is not `Send`.
-async fn service(count: Rc<Cell<usize>>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-    count.set(count.get() + 1);
-    match request.uri().path() {
-        "/hello" => Ok(Response::new(body_of("hello"))),
-        "/echo" => Ok(Response::new(request.into_body().boxed_unsync())),
-        "/slow" => {
-            sleep_ms(20).await;
-            Ok(Response::new(body_of("slow")))
-        }
-        _ => {
-            let mut response = Response::new(body_of("no such page"));
-            *response.status_mut() = StatusCode::NOT_FOUND;
-            Ok(response)
-        }
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Version {
-    One,
-    Two,
-}
-
-async fn serve<T: Transport + 'static>(transport: T, version: Version, count: Rc<Cell<usize>>) -> hyper::Result<()> {
-    let io = HyperIo::new(split(transport));
-    let service = service_fn(move |request| service(count.clone(), request));
-    match version {
-        Version::One => server::conn::http1::Builder::new().timer(LoopTimer::new()).serve_connection(io, service).await,
-        Version::Two => {
-            let mut builder = server::conn::http2::Builder::new(LoopExecutor::new());
-            builder.timer(LoopTimer::new()).serve_connection(io, service).await
-        }
-    }
-}
-
-/// A client of either version.
-enum Client {
-    One(client::conn::http1::SendRequest<Body>),
-    Two(client::conn::http2::SendRequest<Body>),
-}
-
-impl Client {
-    async fn new<T: Transport + 'static>(transport: T, version: Version) -> Client {
-        let io = HyperIo::new(split(transport));
-        match version {
-            Version::One => {
-                let (sender, connection) = client::conn::http1::handshake(io).await.unwrap();
-                spawn(async move { connection.await.unwrap() });
-                Client::One(sender)
-            }
-            Version::Two => {
-                let builder = client::conn::http2::Builder::new(LoopExecutor::new());
-                let (sender, connection) = builder.handshake(io).await.unwrap();
-                spawn(async move { connection.await.unwrap() });
-                Client::Two(sender)
-            }
-        }
-    }
-
-    async fn send(&mut self, path: &str, body: Body) -> Response<Incoming> {
-        let request = Request::post(path).header("host", "here").body(body).unwrap();
-        match self {
-            Client::One(sender) => {
-                sender.ready().await.unwrap();
-                sender.send_request(request).await.unwrap()
-            }
-            Client::Two(sender) => {
-                sender.ready().await.unwrap();
-                sender.send_request(request).await.unwrap()
-            }
-        }
-    }
-
-    fn path(&self, path: &str) -> String {
-        match self {
-            Client::One(_) => path.to_owned(),
-            Client::Two(_) => format!("http://here{path}"),
-        }
-    }
-}
-
-/// What every connection is put through.
-async fn converse<A: Transport + 'static, B: Transport + 'static>(near: A, far: B, version: Version) {
-    let count = Rc::new(Cell::new(0));
-    let server = create_task(serve(far, version, count.clone()));
-    let mut client = Client::new(near, version).await;
-    for _ in 0..3 {
-        let response = client.send(&client.path("/hello"), body_of("")).await;
-        assert_eq!(response.status(), StatusCode::OK);
-        assert_eq!(text(response).await, "hello");
-    }
-    // Longer than every buffer on the way, in both directions at a time.
-    let long = "0123456789abcdef".repeat(6_000);
-    let response = client.send(&client.path("/echo"), body_of(&long)).await;
-    assert!(text(response).await == long);
-    let response = client.send(&client.path("/slow"), body_of("")).await;
-    assert_eq!(text(response).await, "slow");
-    let response = client.send(&client.path("/nowhere"), body_of("")).await;
-    assert_eq!(response.status(), StatusCode::NOT_FOUND);
-    assert_eq!(text(response).await, "no such page");
-    drop(client);
-    server.await.unwrap().unwrap();
-    assert_eq!(count.get(), 6);
-}
-
-async fn tcp_pair() -> (TcpTransport, TcpTransport) {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (server, _) = listener.accept().unwrap();
-    (TcpTransport::from_std(client).unwrap(), TcpTransport::from_std(server).unwrap())
+/// Runs in virtual time, and gives the milliseconds at the end.
+fn virtually(test: impl Future<Output = ()>) -> u32 {
+    let event_loop = EventLoop::with_platform(VirtualTime::new());
+    event_loop
+        .run_until_complete(async {
+            test.await;
+            get_event_loop().time().as_millis()
+        })
+        .unwrap()
 }
 
 #[test]
-fn http1_over_a_pipe() {
-    uasyncio_core::run(async {
+fn both_versions_over_everything() {
+    uasyncio_io::run(async {
+        for carrier in CARRIERS {
+            for version in VERSIONS {
+                let (near, far) = carrier.pair(version).await;
+                converse(near, far, version).await;
+            }
+        }
+    });
+}
+
+#[test]
+fn both_versions_however_little_goes_through_at_a_time() {
+    virtually(async {
         for capacity in [13, 50, 100_000] {
-            let (near, far) = duplex(capacity);
+            let (near, far) = Carrier::Pipe(capacity).pair(Version::One).await;
             converse(near, far, Version::One).await;
         }
+        for capacity in [50, 100_000] {
+            let (near, far) = Carrier::Pipe(capacity).pair(Version::Two).await;
+            converse(near, far, Version::Two).await;
+        }
+        #[cfg(target_os = "linux")]
+        for version in VERSIONS {
+            let (near, far) = Carrier::TlsOverPipe(100).pair(version).await;
+            converse(near, far, version).await;
+        }
     });
 }
 
+/// Uploads to a service that does not read yet, then to one that does. Gives how much was taken from the body until `still`.
+async fn upload((near, far): (Connection, Connection), version: Version, count: usize, still: impl AsyncFn()) -> usize {
+    let state = Rc::<State>::default();
+    let server = create_task(serve(far, version, state.clone()));
+    let mut client = Client::new(near, version).await;
+    let (body, taken) = pieces(count);
+    let response = create_task(async move {
+        let response = client.send("/swallow", body).await;
+        text(response).await
+    });
+    still().await;
+    let before = taken();
+    state.gate.set();
+    assert_eq!(response.await.unwrap(), (count * PIECE).to_string());
+    assert_eq!(taken(), count);
+    ended_well(server.await.unwrap());
+    before
+}
+
 #[test]
-fn http2_over_a_pipe() {
-    uasyncio_core::run(async {
-        for capacity in [50, 100_000] {
-            let (near, far) = duplex(capacity);
-            converse(near, far, Version::Two).await;
+fn a_service_that_does_not_read_holds_the_client_back() {
+    // In virtual time a sleep ends when nothing else goes on, so what was taken by then is all that would be.
+    virtually(async {
+        #[cfg(target_os = "linux")]
+        let carriers = [Carrier::Pipe(10_000), Carrier::TlsOverPipe(10_000)];
+        #[cfg(not(target_os = "linux"))]
+        let carriers = [Carrier::Pipe(10_000)];
+        for carrier in carriers {
+            for version in VERSIONS {
+                let pair = carrier.pair(version).await;
+                let taken = upload(pair, version, 1_000, async || sleep_ms(1_000).await).await;
+                assert!((1..100).contains(&taken), "{carrier:?}, {version:?}: {taken} pieces of 1 000");
+            }
         }
     });
 }
 
 #[test]
-fn http1_over_tcp() {
+fn so_it_does_over_sockets() {
     uasyncio_io::run(async {
-        let (near, far) = tcp_pair().await;
-        converse(near, far, Version::One).await;
+        for carrier in CARRIERS {
+            for version in VERSIONS {
+                let pair = carrier.pair(version).await;
+                // 64 MB, more than the system's buffers take, whether there was time to fill them or not.
+                let taken = upload(pair, version, 4_000, async || sleep_ms(30).await).await;
+                assert!(taken < 4_000, "{carrier:?}, {version:?}: all was taken");
+            }
+        }
     });
 }
 
 #[test]
-fn http2_over_tcp() {
-    uasyncio_io::run(async {
-        let (near, far) = tcp_pair().await;
-        converse(near, far, Version::Two).await;
+fn a_client_that_does_not_read_holds_the_service_back() {
+    virtually(async {
+        for version in VERSIONS {
+            let (near, far) = Carrier::Pipe(10_000).pair(version).await;
+            spawn(async move { drop(serve(far, version, Rc::default()).await) });
+            let mut client = Client::new(near, version).await;
+            let (body, taken) = pieces(1_000);
+            let response = client.send("/echo", body).await;
+            sleep_ms(1_000).await;
+            // HTTP/2 lets 1 MB come to the service, and 2 MB to the client, before either has to read.
+            assert!((1..250).contains(&taken()), "{version:?}: {} pieces of 1 000", taken());
+            assert_eq!(common::length(response.into_body()).await.unwrap(), 1_000 * PIECE);
+            assert_eq!(taken(), 1_000);
+        }
     });
 }
 
 #[test]
 fn http2_carries_many_requests_at_a_time() {
-    let event_loop = uasyncio_core::EventLoop::with_platform(uasyncio_core::VirtualTime::new());
-    let end = event_loop.run_until_complete(async {
-        let (near, far) = duplex(10_000);
+    let end = virtually(async {
+        let (near, far) = Carrier::Pipe(10_000).pair(Version::Two).await;
         spawn(async { serve(far, Version::Two, Rc::default()).await.unwrap() });
         let Client::Two(sender) = Client::new(near, Version::Two).await else { unreachable!() };
         let requests = (0..100).map(|_| {
@@ -183,40 +143,31 @@ fn http2_carries_many_requests_at_a_time() {
         for answer in uasyncio_sync::gather(requests.collect::<Vec<_>>()).await {
             assert_eq!(answer, "slow");
         }
-        get_event_loop().time().as_millis()
     });
     // One after the other they would take two seconds.
-    assert_eq!(end.unwrap(), 20);
+    assert_eq!(end, 20);
 }
 
 #[test]
 fn our_server_and_our_client_on_many_connections() {
     uasyncio_io::run(async {
-        let count = Rc::new(Cell::new(0));
-        let counted = count.clone();
+        let state = Rc::<State>::default();
+        let served = state.clone();
         let handler = move |reader, writer| {
-            let count = counted.clone();
-            async move {
-                let service = service_fn(|request| service(count.clone(), request));
-                let io = HyperIo::new((reader, writer));
-                let served = server::conn::http1::Builder::new().serve_connection(io, service).await;
-                served.map_err(std::io::Error::other)
-            }
+            let connection = serve(HyperIo::new((reader, writer)), Version::One, served.clone());
+            async { connection.await.map_err(std::io::Error::other) }
         };
         let server = start_server(handler, "127.0.0.1", 0).await.unwrap();
         let port = server.local_addr().port();
         let clients = (0..20).map(|_| async move {
             let stream = open_connection("127.0.0.1", port).await.unwrap();
-            let (mut sender, connection) = client::conn::http1::handshake(HyperIo::new(stream)).await.unwrap();
-            spawn(async move { connection.await.unwrap() });
+            let mut client = Client::new(HyperIo::new(stream), Version::One).await;
             for _ in 0..10 {
-                sender.ready().await.unwrap();
-                let request = Request::get("/hello").header("host", "here").body(body_of("")).unwrap();
-                assert_eq!(text(sender.send_request(request).await.unwrap()).await, "hello");
+                assert_eq!(text(client.send("/hello", body_of("")).await).await, "hello");
             }
         });
         uasyncio_sync::gather(clients.collect::<Vec<_>>()).await;
-        assert_eq!(count.get(), 200);
+        assert_eq!(state.begun.get(), 200);
     });
 }
 
@@ -224,7 +175,7 @@ fn our_server_and_our_client_on_many_connections() {
 fn pipelined_requests_are_answered_in_order() {
     uasyncio_core::run(async {
         let (near, far) = duplex(4_096);
-        spawn(async { serve(far, Version::One, Rc::default()).await.unwrap() });
+        spawn(async { serve(HyperIo::new(split(far)), Version::One, Rc::default()).await.unwrap() });
         let (mut reader, mut writer) = split(near);
         writer.awritestr(&"GET /hello HTTP/1.1\r\nhost: here\r\n\r\n".repeat(3)).await.unwrap();
         writer.awritestr("GET /nowhere HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n").await.unwrap();
@@ -237,11 +188,10 @@ fn pipelined_requests_are_answered_in_order() {
 
 #[test]
 fn a_header_that_does_not_come_ends_the_connection_in_time() {
-    // Virtual time: the limit is half a minute.
-    let event_loop = uasyncio_core::EventLoop::with_platform(uasyncio_core::VirtualTime::new());
-    let end = event_loop.run_until_complete(async {
+    // The limit is half a minute, of virtual time.
+    let end = virtually(async {
         let (near, far) = duplex(4_096);
-        let service = service_fn(|request| service(Rc::default(), request));
+        let service = service_fn(async |_: Request<Incoming>| Ok::<_, hyper::Error>(Response::new(body_of("hello"))));
         let mut builder = server::conn::http1::Builder::new();
         builder.timer(LoopTimer::new()).header_read_timeout(Duration::from_secs(30));
         let server = create_task(builder.serve_connection(HyperIo::new(split(far)), service));
@@ -250,34 +200,6 @@ fn a_header_that_does_not_come_ends_the_connection_in_time() {
         assert!(server.await.unwrap().unwrap_err().is_timeout());
         let answer = String::from_utf8_lossy(reader.read_to_end(4_096).await.unwrap()).into_owned();
         assert_eq!(answer.matches("HTTP/1.1 200").count(), 1, "{answer}");
-        get_event_loop().time().as_millis()
     });
-    assert_eq!(end.unwrap(), 30_000);
-}
-
-#[test]
-fn a_client_that_goes_away_is_an_error_of_its_connection_only() {
-    uasyncio_core::run(async {
-        let (near, far) = duplex(64);
-        let server = create_task(serve(far, Version::One, Rc::default()));
-        let (reader, mut writer) = split(near);
-        writer.awritestr("POST /echo HTTP/1.1\r\nhost: here\r\ncontent-length: 10\r\n\r\nabc").await.unwrap();
-        drop((reader, writer));
-        assert!(server.await.unwrap().is_err());
-    });
-}
-
-#[test]
-fn a_response_that_is_dropped_half_read_leaves_the_loop_in_order() {
-    uasyncio_core::run(async {
-        let (near, far) = duplex(256);
-        let server = create_task(serve(far, Version::Two, Rc::default()));
-        let mut client = Client::new(near, Version::Two).await;
-        let response = client.send("http://here/echo", body_of(&"x".repeat(300_000))).await;
-        drop(response);
-        let response = client.send("http://here/hello", body_of("")).await;
-        assert_eq!(text(response).await, "hello");
-        drop(client);
-        server.await.unwrap().unwrap();
-    });
+    assert_eq!(end, 30_000);
 }
