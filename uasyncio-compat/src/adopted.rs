@@ -10,14 +10,15 @@
 //!                            "read" is woken: marks the direction ready, wakes the task
 //! ```
 //!
-//! The mark makes the order of the last two steps indifferent.
+//! The mark makes the order of the last two steps indifferent. An object that wakes its waker and says `Pending` at once asks to be left
+//! alone until others have run, so then the task yields before the next attempt.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker, ready};
+use std::task::{Context, Poll, Wake, Waker};
 
 use uasyncio_core::SharedWaker;
 use uasyncio_streams::{Direction, Transport, TryError};
@@ -61,17 +62,27 @@ pub struct Adopted<O> {
     /// Gone once it was closed.
     object: RefCell<Option<O>>,
     closed: Cell<bool>,
-    shut_down: Cell<bool>,
+    ending: Cell<Ending>,
     /// An operation was refused because another one was going on.
     refused: Cell<bool>,
     reading: Side,
     writing: Side,
 }
 
+/// How far the object's shutdown has come. A flush that was completed is not begun again: it might have to wait again.
+#[derive(Clone, Copy, PartialEq)]
+enum Ending {
+    Open,
+    Flushed,
+    ShutDown,
+}
+
 /// One direction: the waker that the object gets, and whom it wakes.
 struct Side {
     waker: Waker,
     signal: Arc<Signal>,
+    /// The object woke its waker before it said that it has to wait.
+    yields: Cell<bool>,
 }
 
 struct Signal {
@@ -94,7 +105,7 @@ impl Wake for Signal {
 impl Side {
     fn new() -> Side {
         let signal = Arc::new(Signal { ready: AtomicBool::new(true), waiter: SharedWaker::new() });
-        Side { waker: signal.clone().into(), signal }
+        Side { waker: signal.clone().into(), signal, yields: Cell::new(false) }
     }
 }
 
@@ -103,7 +114,7 @@ impl<O: Foreign> Adopted<O> {
         Adopted {
             object: RefCell::new(Some(object)),
             closed: Cell::new(false),
-            shut_down: Cell::new(false),
+            ending: Cell::new(Ending::Open),
             refused: Cell::new(false),
             reading: Side::new(),
             writing: Side::new(),
@@ -157,20 +168,29 @@ impl<O: Foreign> Adopted<O> {
                 side.signal.ready.store(true, Ordering::Relaxed);
                 result.map_err(TryError::Failed)
             }
-            Poll::Pending => Err(TryError::Blocked(direction)),
+            Poll::Pending => {
+                side.yields.set(side.signal.ready.load(Ordering::Relaxed));
+                Err(TryError::Blocked(direction))
+            }
         }
     }
 
     fn shut_down(&self) -> Result<(), TryError> {
-        if self.shut_down.get() {
-            return Ok(());
+        if self.ending.get() == Ending::Open {
+            self.attempt(Direction::Write, O::poll_flush)?;
+            self.ending.set(Ending::Flushed);
         }
-        self.attempt(Direction::Write, |object, cx| {
-            ready!(object.poll_flush(cx))?;
-            object.poll_shutdown(cx)
-        })?;
-        self.shut_down.set(true);
+        if self.ending.get() == Ending::Flushed {
+            self.attempt(Direction::Write, O::poll_shutdown)?;
+            self.ending.set(Ending::ShutDown);
+        }
         Ok(())
+    }
+
+    fn has_more_to_flush(&self) {
+        if self.ending.get() == Ending::Flushed {
+            self.ending.set(Ending::Open);
+        }
     }
 }
 
@@ -184,22 +204,28 @@ impl<O: Foreign> Transport for Adopted<O> {
     }
 
     fn try_write(&self, data: &[u8]) -> Result<usize, TryError> {
+        self.has_more_to_flush();
         self.attempt(Direction::Write, |object, cx| object.poll_write(cx, data))
     }
 
     fn try_write_vectored(&self, slices: &[IoSlice<'_>]) -> Result<usize, TryError> {
+        self.has_more_to_flush();
         self.attempt(Direction::Write, |object, cx| object.poll_write_vectored(cx, slices))
     }
 
     fn poll_ready(&self, cx: &mut Context<'_>, direction: Direction) -> Poll<io::Result<()>> {
-        let signal = &self.side(direction).signal;
+        let Side { signal, yields, .. } = self.side(direction);
+        if yields.take() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         // First whom to wake, then the look.
         signal.waiter.register(cx.waker());
         if signal.ready.load(Ordering::Acquire) { Poll::Ready(Ok(())) } else { Poll::Pending }
     }
 
     fn try_flush(&self) -> Result<(), TryError> {
-        if self.shut_down.get() {
+        if self.ending.get() == Ending::ShutDown {
             return Ok(());
         }
         self.attempt(Direction::Write, O::poll_flush)
