@@ -44,6 +44,28 @@ uasyncio_core::run(async {
 //! | `host-tokio` | `tokio` | `tokio::run`: one thread that runs both, for libraries that know tokio only |
 //! | `names` | `names` | asyncio's and MicroPython's names and orders of arguments |
 //!
+//! Each module begins with an example.
+//!
+//! # Which directions there are
+//!
+//! | | ours for others | others' for us |
+//! |---|---|---|
+//! | streams, futures-io | `AsFutures` | `FromFutures` |
+//! | streams, tokio | `AsTokio` | `FromTokio` |
+//! | streams, hyper | `HyperIo`; `TiedIo` before an upgrade | `FromHyper`, after an upgrade |
+//! | streams, embedded-io-async | `AsEmbedded` | `FromEmbedded`, of the two halves of a driver |
+//! | `Seek`, `AsyncSeek` | no: a stream has no position | no: a [`Transport`](uasyncio_streams::Transport) has none |
+//! | tasks, hyper's `Executor` | `LoopExecutor` | no: our tasks run on our loop, which may be a guest |
+//! | sleeps, hyper's `Timer` | `LoopTimer` | no: our sleeps are linked into our loop, and its clock may be a virtual one |
+//! | loop, tokio | `guest::on_tokio` | `tokio::run`, the other way round inside: tokio has no call for one pass of its loop |
+//! | loop, smol | `guest::on_smol` | needs nothing: async-io brings its own thread, and its futures work in our tasks |
+//! | loop, any other with futures | `guest::Guest` with a `Host` of yours | needs nothing, if its futures bring their own wakers |
+//! | loop without futures | [`EventLoop::turn`](uasyncio_core::EventLoop::turn) | [`add_reader`](uasyncio_io::add_reader) of its descriptor |
+//! | locks, queues, channels | `uasyncio-sync` works in any executor as it is | those of others work in ours as they are |
+//!
+//! What an executor of others can do with `uasyncio-streams` and `uasyncio-udp`: pipes in memory need no loop. A socket is made inside a guest,
+//! and is then good for any task of the host's thread for as long as the guest is there; its time limits, and `sleep`, work in the guest's own tasks.
+//!
 //! A loop without futures, such as a GUI's or one around `poll(2)`, needs nothing of this:
 //! [`EventLoop::turn`](uasyncio_core::EventLoop::turn) and the descriptor of the [`Reactor`](uasyncio_io::Reactor) are enough.
 
@@ -84,5 +106,15 @@ pub use self::{
 };
 
 #[doc = include_str!("../README.md")]
-#[cfg(all(doctest, feature = "hyper"))]
+#[cfg(all(
+    doctest,
+    unix,
+    feature = "embedded-io-async",
+    feature = "futures-io",
+    feature = "guest-smol",
+    feature = "host-tokio",
+    feature = "hyper",
+    feature = "names",
+    feature = "tokio-io"
+))]
 struct Readme;

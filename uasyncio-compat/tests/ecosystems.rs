@@ -4,8 +4,12 @@
 //! There is no suite that checks an implementation of these traits as such; these tools make objects that are awkward in every way the
 //! traits allow, and check what is done to them.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use embedded_io_async::{BufRead as _, Read as _, Write as _};
 use futures_test::io::{AsyncReadTestExt, AsyncWriteTestExt};
@@ -271,5 +275,34 @@ fn ours_and_theirs_for_embedded_io_behave_alike() {
         drop(writer);
         drop(_reader);
         assert!(matches!(far_reader.readexactly(11).await, Err(ReadError::Incomplete { .. })));
+    });
+}
+
+/// An object that is ready when another task has run, and says until then that it may be asked again at once.
+struct Yielding(Rc<Cell<bool>>);
+
+impl tokio::io::AsyncRead for Yielding {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut tokio::io::ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.0.get() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        buffer.put_slice(b"!");
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn an_object_that_yields_lets_other_tasks_run() {
+    run(async {
+        let ran = Rc::<Cell<bool>>::default();
+        let other = ran.clone();
+        spawn(async move {
+            uasyncio_core::yield_now().await;
+            other.set(true);
+        });
+        let object = tokio::io::join(Yielding(ran), tokio::io::sink());
+        let (mut reader, _writer) = split(FromTokio::new(object));
+        assert_eq!(reader.readexactly(1).await.unwrap(), b"!");
     });
 }

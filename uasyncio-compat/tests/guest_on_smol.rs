@@ -127,3 +127,18 @@ fn it_may_be_one_of_several_tasks() {
     }));
     assert_eq!(sums, 15);
 }
+
+#[test]
+fn what_is_smols_works_on_our_loop_without_a_guest() {
+    uasyncio_io::run(async {
+        let server = start_server(echo, "127.0.0.1", 0).await.unwrap();
+        let mut theirs = Async::<TcpStream>::connect(server.local_addr()).await.unwrap();
+        let mut buffer = [0; 6];
+        for _ in 0..10 {
+            theirs.write_all(b"smol!\n").await.unwrap();
+            theirs.read_exact(&mut buffer).await.unwrap();
+            assert_eq!(&buffer, b"smol!\n");
+            Timer::after(Duration::from_millis(1)).await;
+        }
+    });
+}

@@ -155,3 +155,31 @@ fn a_new_loop_is_another_one() {
     one.call_later(Duration::ZERO, || ());
     assert_eq!(one.run_until_complete(task).unwrap().unwrap(), 1);
 }
+
+#[test]
+#[cfg_attr(miri, ignore = "real sockets")]
+fn datagrams_go_by_functions() {
+    use asyncio::udp;
+    asyncio::run(async {
+        let server = udp::socket(udp::AF_INET).unwrap();
+        server.bind_to(([127, 0, 0, 1], 0)).unwrap();
+        let address = server.local_addr().unwrap();
+        let client = udp::socket(udp::AF_INET).unwrap();
+        for datagram in [&b"abcdef"[..], b"", b"xyz"] {
+            udp::sendto(&client, datagram, address).await.unwrap();
+        }
+        assert_eq!(udp::recv(&server, 4).await.unwrap(), b"abcd");
+        assert_eq!(udp::recv(&server, 4).await.unwrap(), b"", "an empty datagram is one");
+        let (datagram, from) = udp::recvfrom(&server, 100).await.unwrap();
+        assert_eq!((&datagram[..], from.port()), (&b"xyz"[..], client.local_addr().unwrap().port()));
+        // Nothing more comes; a receive that is given up loses nothing.
+        assert!(asyncio::wait_for_ms(udp::recv(&server, 4), 5).await.is_err());
+        udp::sendto(&client, b"late", address).await.unwrap();
+        assert_eq!(udp::recv(&server, 4).await.unwrap(), b"late");
+        // Somebody who has closed is an error of nobody's receive.
+        udp::close(&client);
+        udp::sendto(&server, b"gone", from).await.unwrap();
+        assert!(asyncio::wait_for_ms(udp::recv(&server, 4), 5).await.is_err());
+        assert!(udp::socket(udp::AF_INET6).is_ok_and(|socket| socket.family() == udp::Family::V6));
+    });
+}

@@ -51,7 +51,7 @@
 //!
 //! # Features
 //!
-//! * `trace`: tasks that wait for a descriptor say so in `tasks()`.
+//! * `trace`: tasks that wait for a descriptor, or for [`to_thread`], say so in `tasks()`.
 
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -22,7 +22,8 @@ use crate::reactor::Reactor;
 /// most 64 calls wait for a thread; further ones wait, without blocking, for a place among those, in the order in which
 /// they were first polled. [`Reactor::set_thread_limits`] changes these figures.
 ///
-/// The call begins with the first poll of the future that finds a place, not here.
+/// The call begins with the first poll of the future that finds a place, not here. With the feature `trace`, a task that waits for
+/// one, or for a place, has `to_thread` as its reason in [`Loop::tasks`](uasyncio_core::Loop::tasks).
 ///
 /// # Errors
 ///

@@ -21,6 +21,7 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 6] = [
             "uasyncio-io",
             "uasyncio-streams",
             "uasyncio-sync",
+            "uasyncio-udp",
             "async-io",
             "embedded-io-async",
             "futures-io",
@@ -52,16 +53,16 @@ const MAY_DEPEND_ON: [(&str, &[&str]); 6] = [
 /// The crate of adapters, whose features bring one crate each.
 pub(crate) const COMPAT: &str = "uasyncio-compat";
 
-/// Each of its features and the crate that it brings.
-pub(crate) const BRINGS: [(&str, &str); 8] = [
-    ("embedded-io-async", "embedded-io-async"),
-    ("futures-io", "futures-io"),
-    ("guest-smol", "async-io"),
-    ("guest-tokio", "tokio"),
-    ("host-tokio", "tokio"),
-    ("hyper", "hyper"),
-    ("names", "uasyncio-sync"),
-    ("tokio-io", "tokio"),
+/// Each of its features and what it brings, in order.
+pub(crate) const BRINGS: [(&str, &[&str]); 8] = [
+    ("embedded-io-async", &["embedded-io-async"]),
+    ("futures-io", &["futures-io"]),
+    ("guest-smol", &["async-io"]),
+    ("guest-tokio", &["tokio"]),
+    ("host-tokio", &["tokio"]),
+    ("hyper", &["hyper"]),
+    ("names", &["uasyncio-sync", "uasyncio-udp"]),
+    ("tokio-io", &["tokio"]),
 ];
 
 /// A server with `uasyncio-streams` builds at most so many crates beside itself, on Linux.
@@ -110,17 +111,29 @@ fn adapters() -> StepResult {
     let with = |feature: &str| tree(COMPAT, &format!("{edges} --depth 1 --features={feature}"));
     let mut known = tree("uasyncio-streams", "--target all --edges normal,build")?;
     known.insert("uasyncio-streams".to_owned());
-    let below = tree(COMPAT, edges)?;
-    let mut wrong: Vec<_> = below.difference(&known).map(|name| format!("{COMPAT} without features depends on {name}")).collect();
+    let mut wrong = without_features(&tree(COMPAT, edges)?, &known);
     let bare = with("")?;
     for (feature, brings) in BRINGS {
-        let brought: BTreeSet<_> = with(feature)?.difference(&bare).cloned().collect();
-        println!("{feature}: {}", list(&brought));
-        if !brought.iter().eq([brings]) {
-            wrong.push(format!("the feature {feature} is to bring {brings}, and brings {}", list(&brought)));
-        }
+        let with_it = with(feature)?;
+        println!("{feature}: {}", list(&brought(&with_it, &bare)));
+        wrong.extend(with_feature(feature, brings, &brought(&with_it, &bare)));
     }
     if wrong.is_empty() { Ok(()) } else { Err(Problem::Failed(wrong.join("; "))) }
+}
+
+fn brought(with: &BTreeSet<String>, without: &BTreeSet<String>) -> BTreeSet<String> {
+    with.difference(without).cloned().collect()
+}
+
+/// What is wrong with the crates below the crate of adapters when no feature is on.
+fn without_features(below: &BTreeSet<String>, known: &BTreeSet<String>) -> Vec<String> {
+    below.difference(known).map(|name| format!("{COMPAT} without features depends on {name}")).collect()
+}
+
+/// What is wrong with what a feature brings.
+fn with_feature(feature: &str, brings: &[&str], brought: &BTreeSet<String>) -> Option<String> {
+    let right = brought.iter().eq(brings);
+    (!right).then(|| format!("the feature {feature} is to bring {}, and brings {}", brings.join(", "), list(brought)))
 }
 
 /// The crates below `package`.
@@ -140,7 +153,27 @@ fn list(names: &BTreeSet<String>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{list, names};
+    use super::{BTreeSet, list, names, with_feature, without_features};
+
+    fn set(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_crate_that_comes_without_a_feature_is_named() {
+        let known = set(&["uasyncio-core", "uasyncio-streams"]);
+        assert!(without_features(&known, &known).is_empty());
+        let wrong = without_features(&set(&["hyper", "uasyncio-core"]), &known);
+        assert_eq!(wrong, ["uasyncio-compat without features depends on hyper"]);
+    }
+
+    #[test]
+    fn a_feature_brings_what_it_says_no_more_and_no_less() {
+        assert_eq!(with_feature("f", &["a", "b"], &set(&["a", "b"])), None);
+        for brought in [&["a"][..], &[], &["a", "b", "c"], &["a", "c"]] {
+            assert!(with_feature("f", &["a", "b"], &set(brought)).is_some(), "{brought:?}");
+        }
+    }
 
     #[test]
     fn a_tree_gives_each_crate_once_and_not_itself() {

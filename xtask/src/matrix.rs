@@ -22,7 +22,7 @@ pub(crate) struct FeatureSet {
     pub(crate) targets: &'static str,
 }
 
-pub(crate) const FEATURE_SETS: [FeatureSet; 16] = [
+pub(crate) const FEATURE_SETS: [FeatureSet; 17] = [
     FeatureSet { name: "compat with all features", options: "-p uasyncio-compat --all-features", targets: "" },
     FeatureSet {
         name: "core with alloc, virtual-time",
@@ -43,6 +43,7 @@ pub(crate) const FEATURE_SETS: [FeatureSet; 16] = [
     FeatureSet { name: "core with std, virtual-time", options: "-p uasyncio-core --features virtual-time", targets: "" },
     FeatureSet { name: "core with std, trace", options: "-p uasyncio-core --features trace", targets: "" },
     FeatureSet { name: "core with all features", options: "-p uasyncio-core --all-features", targets: "" },
+    FeatureSet { name: "io with trace", options: "-p uasyncio-io --features trace", targets: "" },
     FeatureSet {
         name: "streams with no features",
         options: "-p uasyncio-streams --no-default-features",

@@ -85,7 +85,7 @@ fn parser_instructions(times: usize) -> Result<f64, String> {
 }
 
 /// Microseconds of processor time for each request.
-pub fn processor_time(server: &Server, load: &mut Load, requests: usize) -> Result<f64, String> {
+fn processor_time(server: &Server, load: &mut Load, requests: usize) -> Result<f64, String> {
     let mut run = || {
         server.wait_until_asleep()?;
         let before = server.processor_time()?;
