@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::http::response::Parts;
-use hyper::{Response, StatusCode};
+use hyper::{Method, Response, StatusCode};
 use uasyncio_streams::tls::{TlsConnector, rustls};
 use uasyncio_sync::wait_for;
 use url::Host;
@@ -100,7 +100,7 @@ impl<N: Network> Client<N> {
             let mut exchange = within(self.limits.connect, "there was no connection", self.connect(&request)).await?;
             let response = within(self.limits.stall, "there was no answer", exchange.send(&request)).await?;
             let next = request.redirected(response.status(), response.headers(), self.allow_downgrade)?;
-            let Some(next) = next else { return self.receive(response, output).await };
+            let Some(next) = next else { return self.receive(&request.method, response, output).await };
             if seen.len() > self.limits.redirects {
                 return Err(Failure::new(Kind::Redirect, format!("more than {} redirects", self.limits.redirects)));
             }
@@ -118,7 +118,7 @@ impl<N: Network> Client<N> {
             None => return Err(Failure::new(Kind::Usage, format!("{url}: no host"))),
         };
         let port = url.port_or_known_default().unwrap_or(80);
-        let failed = |error: io::Error| Failure::new(Kind::Connect, format!("cannot connect to {host}: {error}"));
+        let failed = |error: io::Error| Failure::new(Kind::Connect, error);
         let stream = self.network.open(&host, port).await.map_err(failed)?;
         if url.scheme() == "http" {
             return if self.version == Version::Two { Exchange::http2(stream).await } else { Exchange::http1(stream).await };
@@ -137,10 +137,16 @@ impl<N: Network> Client<N> {
         }
     }
 
-    async fn receive(&self, response: Response<Incoming>, output: &mut impl Output) -> Result<StatusCode, Failure> {
+    async fn receive(
+        &self,
+        method: &Method,
+        response: Response<Incoming>,
+        output: &mut impl Output,
+    ) -> Result<StatusCode, Failure> {
         let too_long = || Failure::new(Kind::TooLong, format!("the body is longer than {} bytes", self.limits.size));
         let (head, mut body) = response.into_parts();
-        let length = body.size_hint().exact();
+        // An answer to HEAD tells the length of what it does not have.
+        let length = body.size_hint().exact().filter(|_| *method != Method::HEAD);
         if length.is_some_and(|length| length > self.limits.size) {
             return Err(too_long());
         }

@@ -6,6 +6,8 @@ use std::future::{Future, poll_fn, ready};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 
+use async_tungstenite::tungstenite::Error;
+use async_tungstenite::tungstenite::error::ProtocolError;
 use async_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use bytes::Bytes;
 use http_body_util::Full;
@@ -72,15 +74,18 @@ fn answer(request: &Request<Incoming>) -> Response<Full<Bytes>> {
         }
         ("/echo", &Method::GET) => match create_response_with_body(request, Full::default) {
             Ok(response) => response,
-            Err(why) if request.headers().get(SEC_WEBSOCKET_VERSION).is_some_and(|version| version == "13") => {
-                plain(StatusCode::BAD_REQUEST, format!("{why}\n"))
-            }
-            Err(_) => {
+            // It has come for something else, or speaks a draft of the protocol.
+            Err(Error::Protocol(
+                ProtocolError::MissingConnectionUpgradeHeader
+                | ProtocolError::MissingUpgradeWebSocketHeader
+                | ProtocolError::MissingSecWebSocketVersionHeader,
+            )) => {
                 let mut response = plain(StatusCode::UPGRADE_REQUIRED, "here is a WebSocket of version 13\n");
                 set(&mut response, UPGRADE, "websocket");
                 set(&mut response, SEC_WEBSOCKET_VERSION, "13");
                 response
             }
+            Err(why) => plain(StatusCode::BAD_REQUEST, format!("{why}\n")),
         },
         ("/" | "/echo", _) => {
             let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");

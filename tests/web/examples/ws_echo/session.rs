@@ -38,10 +38,11 @@ pub(crate) async fn echo<T: Transport>(
     limits: &Limits,
     closing: &Event,
 ) {
-    let config =
-        WebSocketConfig::default().max_frame_size(Some(limits.frame)).max_message_size(Some(limits.message)).read_buffer_size(4096);
-    let mut socket =
-        WebSocketStream::from_partially_read(AsFutures::new(stream), read_ahead, Role::Server, Some(config)).await;
+    let config = WebSocketConfig::default()
+        .max_frame_size(Some(limits.frame))
+        .max_message_size(Some(limits.message))
+        .read_buffer_size(4096);
+    let mut socket = WebSocketStream::from_partially_read(AsFutures::new(stream), read_ahead, Role::Server, Some(config)).await;
     let farewell = converse(&mut socket, limits, closing).await;
     // Whatever the client does not do in time is not waited for.
     let _ = wait_for(part(socket, farewell), limits.farewell).await;
