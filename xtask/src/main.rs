@@ -11,6 +11,7 @@ mod firmware;
 mod matrix;
 mod package;
 mod processes;
+mod python;
 mod soak;
 mod source;
 mod steps;

@@ -7,6 +7,7 @@
 use crate::command::{Cargo, side_by_side};
 use crate::dependencies;
 use crate::firmware;
+use crate::python;
 use crate::soak;
 use crate::steps::{Problem, Steps};
 use crate::tidy;
@@ -106,7 +107,7 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
         }
         Err(error) => steps.step("test: every crate alone", |_| Err(error.into())),
     }
-    steps.step("test: workspace", |tally| Cargo::new("test --no-fail-fast --workspace").test(tally));
+    steps.step("test: workspace", |tally| python::for_tests(Cargo::new("test --no-fail-fast --workspace")).test(tally));
     features(steps);
     for poller in OTHER_POLLERS {
         steps.step(&format!("test: {poller} poller"), |tally| {
