@@ -21,11 +21,8 @@ fn clients_in_python_are_understood() {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ws_client.py");
     let mut client = Running::start(Command::new(python).arg(script).arg(port.to_string()).stderr(Stdio::inherit())).unwrap();
     let mut tests = Vec::new();
-    loop {
-        match client.line().split_once(' ') {
-            Some(("ok", name)) => tests.push(name.to_owned()),
-            _ => break,
-        }
+    while let Some(("ok", name)) = client.line().split_once(' ') {
+        tests.push(name.to_owned());
     }
     assert_eq!(tests.len(), 10, "{tests:?}");
     // It waits for the server to end.
