@@ -140,8 +140,8 @@ fn what_goes_wrong_leaves_the_file_alone_and_has_an_exit_code() {
             (vec!["--cacert", "file", "http://localhost"], 2, "no certificate"),
             (vec!["http://127.0.0.1:1/"], 3, "refused"),
             (vec![&world.tls], 4, "UnknownIssuer"),
-            (stall.to_vec(), 5, "stopped"),
-            (vec![&world.stalls, "--max-time", "0.05"], 5, "not done"),
+            (stall.to_vec(), 5, "within 50ms"),
+            (vec![&world.stalls, "--max-time", "0.05"], 5, "not done within 50ms"),
             (vec![&world.cut], 6, "end of file"),
         ];
         let (missing, loops, long) = (path("/missing"), path("/countdown/3"), path("/long"));

@@ -48,8 +48,7 @@ impl Browser {
             "--disable-component-update",
             "--disable-sync",
         ];
-        let options =
-            json!({"goog:chromeOptions": {"binary": "/usr/bin/chromium", "args": flags}, "timeouts": {"script": 60_000}});
+        let options = json!({"goog:chromeOptions": {"args": flags}, "timeouts": {"script": 60_000}});
         let mut browser = Browser { _driver: driver, port, session: String::new() };
         let made = browser.call("POST", "", &json!({"capabilities": {"alwaysMatch": options}}));
         browser.session = format!("/{}", made["sessionId"].as_str().unwrap());

@@ -19,7 +19,7 @@ const FOR_EVERYBODY: [HeaderName; 5] = [ACCEPT, ACCEPT_LANGUAGE, CONTENT_TYPE, R
 /// How a message is framed is not the user's business.
 const OURS: [HeaderName; 5] = [CONNECTION, CONTENT_LENGTH, TE, TRANSFER_ENCODING, UPGRADE];
 
-/// One request. Its URL holds no user and no password: they are in the headers.
+/// One request. Its URL holds no user and no password, which are in the headers, and no fragment.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) method: Method,
@@ -44,12 +44,13 @@ impl Request {
         let mut request = Request { method, url, headers, body };
         request.headers.entry(USER_AGENT).or_insert(HeaderValue::from_static("uasyncio-fetch/0.1"));
         request.headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-        request.take_credentials();
+        request.tidy_url();
         Ok(request)
     }
 
-    /// Moves user and password from the URL to the headers.
-    fn take_credentials(&mut self) {
+    /// Moves user and password from the URL to the headers, and leaves out the fragment, which no server is told.
+    fn tidy_url(&mut self) {
+        self.url.set_fragment(None);
         let decoded = |text: &str| percent_decode_str(text).collect::<Vec<u8>>();
         if self.url.username().is_empty() && self.url.password().is_none() {
             return;
@@ -107,7 +108,7 @@ impl Request {
             next.headers.remove(CONTENT_TYPE);
         }
         (next.method, next.url) = (method, url);
-        next.take_credentials();
+        next.tidy_url();
         Ok(Some(next))
     }
 }
