@@ -15,7 +15,7 @@ mod output;
 mod progress;
 mod request;
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::pin::pin;
 use std::process::ExitCode;
@@ -36,7 +36,8 @@ fn main() -> ExitCode {
     let ended = match cli::parse(std::env::args_os().skip(1)) {
         Ok(Some(options)) => run(options),
         Ok(None) => {
-            println!("{}", cli::HELP);
+            // `fetch --help | head` may have seen enough.
+            let _ = writeln!(io::stdout(), "{}", cli::HELP);
             return ExitCode::SUCCESS;
         }
         Err(failure) => Err(failure),
