@@ -262,16 +262,19 @@ fn sanitizers(steps: &mut Steps) {
             }
             toolchain::components(Some(NIGHTLY), &["rust-src"])?;
             // Not the crate of the system-call counts: a sanitizer makes calls of its own.
-            Cargo::new("test --no-fail-fast --workspace --exclude xtask --exclude uasyncio-tests --lib --tests")
-                .arguments(["--target", "x86_64-unknown-linux-gnu"])
-                .arguments(options.split_whitespace())
-                .toolchain(NIGHTLY)
-                // Some tests leak on purpose; Miri knows which.
-                .variable("ASAN_OPTIONS", "detect_leaks=0")
-                .rustflags(&format!("-Zsanitizer={name}"))
-                .folder(format!("sanitizer-{name}"))
-                .slow()
-                .test(tally)
+            // Nor that of the notes: SQLite is C, and not instrumented; and a browser takes its time.
+            Cargo::new(
+                "test --no-fail-fast --workspace --exclude xtask --exclude uasyncio-tests --exclude uasyncio-notes --lib --tests",
+            )
+            .arguments(["--target", "x86_64-unknown-linux-gnu"])
+            .arguments(options.split_whitespace())
+            .toolchain(NIGHTLY)
+            // Some tests leak on purpose; Miri knows which.
+            .variable("ASAN_OPTIONS", "detect_leaks=0")
+            .rustflags(&format!("-Zsanitizer={name}"))
+            .folder(format!("sanitizer-{name}"))
+            .slow()
+            .test(tally)
         });
     }
 }
@@ -281,7 +284,7 @@ fn stress(steps: &mut Steps) {
     const TIMES: u32 = 30;
     steps.step("stress", |tally| {
         for _ in 0..TIMES {
-            Cargo::new("test --no-fail-fast --workspace --exclude xtask --lib --tests --release")
+            Cargo::new("test --no-fail-fast --workspace --exclude xtask --exclude uasyncio-notes --lib --tests --release")
                 .variable("CARGO_PROFILE_RELEASE_LTO", "off")
                 .variable("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
                 .folder("stress")
