@@ -69,6 +69,8 @@ struct App {
 /// At the end no further connection is accepted, requests under way are answered, the streams of events end, each change of a note reaches
 /// the disk, the database is closed, and then this returns.
 ///
+/// Two programs may share a database; the open pages of each hear at once of its own changes only.
+///
 /// # Errors
 ///
 /// When the database cannot be opened or is another program's, or the address cannot be listened on.
