@@ -278,15 +278,21 @@ fn open(path: &Path) -> io::Result<Connection> {
 /// Makes the tables if there are none, and gives their version.
 fn prepare(connection: &mut Connection) -> rusqlite::Result<i64> {
     connection.busy_timeout(BUSY)?;
+    // Looked at first: the database of another program stays as it is.
+    let sql = "SELECT user_version, (SELECT count(*) FROM sqlite_schema) FROM pragma_user_version";
+    let (found, tables) = connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))?;
+    if found != VERSION && (found, tables) != (0, 0) {
+        return Ok(found);
+    }
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    // A change is on the disk before anybody hears of it.
+    connection.pragma_update(None, "synchronous", "full")?;
     // SQLite's own LIKE knows the capitals of English only.
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     connection.create_scalar_function("has_words", 2, flags, |arguments| {
         let text = arguments.get::<String>(0)?.to_lowercase();
         Ok(arguments.get::<String>(1)?.to_lowercase().split_whitespace().all(|word| text.contains(word)))
     })?;
-    connection.pragma_update(None, "journal_mode", "wal")?;
-    // A change is on the disk before anybody hears of it.
-    connection.pragma_update(None, "synchronous", "full")?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let version = |connection: &Connection| connection.pragma_query_value(None, "user_version", |row| row.get(0));
     let mut found = version(&transaction)?;

@@ -364,9 +364,14 @@ fn a_file_that_is_no_database_or_another_one_is_not_touched() {
     let error = uasyncio_io::run(serve(file.0.clone())).unwrap_err();
     assert!(error.to_string().contains("not a database"), "{error}");
     assert_eq!(fs::read(&file.0).unwrap(), "no database".repeat(100).as_bytes());
-    file.remove();
-    let connection = rusqlite::Connection::open(&file.0).unwrap();
-    connection.pragma_update(None, "user_version", 7).unwrap();
-    let error = uasyncio_io::run(serve(file.0.clone())).unwrap_err();
-    assert!(error.to_string().contains("version 7"), "{error}");
+    for (sql, said) in [("PRAGMA user_version = 7", "version 7"), ("CREATE TABLE theirs (x)", "version 0")] {
+        file.remove();
+        let connection = rusqlite::Connection::open(&file.0).unwrap();
+        connection.execute_batch(sql).unwrap();
+        drop(connection);
+        let before = fs::read(&file.0).unwrap();
+        let error = uasyncio_io::run(serve(file.0.clone())).unwrap_err();
+        assert!(error.to_string().contains(said), "{error}");
+        assert!(fs::read(&file.0).unwrap() == before, "{sql}: the file was changed");
+    }
 }
