@@ -65,6 +65,7 @@ mod ticks;
 
 pub use clock::{time, time_rounded_up};
 pub use error::{Deadlock, RunError};
+pub use lock_cell::{LockCell, LockCellAcquire, LockCellGuard};
 pub use platform::{LoopContext, Platform};
 pub use sleep::{Sleep, YieldNow, sleep, sleep_ms, sleep_until, yield_now};
 pub use ticks::Ticks;
@@ -75,6 +76,8 @@ pub use wait_list::{WaitList, WaitNode};
 #[cfg(feature = "alloc")]
 #[allow(unsafe_code)]
 mod cell;
+#[allow(unsafe_code)]
+mod chain;
 #[cfg(feature = "multi-core")]
 #[allow(unsafe_code)]
 mod core_id;
@@ -86,6 +89,8 @@ mod event_loop;
 #[cfg(feature = "alloc")]
 #[allow(unsafe_code)]
 mod local_ring;
+#[allow(unsafe_code)]
+mod lock_cell;
 #[allow(unsafe_code)]
 pub mod pinned;
 #[cfg(feature = "alloc")]

@@ -33,8 +33,9 @@ use core::fmt;
 use core::marker::PhantomPinned;
 use core::mem::ManuallyDrop;
 use core::pin::Pin;
-use core::ptr;
 use core::task::{Context, Poll, Waker};
+
+use crate::chain::{Chain, Link, State};
 
 /// Futures that wait, in the order in which they began to.
 ///
@@ -98,8 +99,7 @@ use core::task::{Context, Poll, Waker};
 /// assert!(event.poll_set(node.as_mut(), &mut cx).is_ready());
 /// ```
 pub struct WaitList {
-    first: Cell<*const Link>,
-    last: Cell<*const Link>,
+    waiting: Chain<Waiter>,
     epoch: Cell<u32>,
 }
 
@@ -124,35 +124,20 @@ pub struct WaitList {
 /// ```
 pub struct WaitNode<'l> {
     list: &'l WaitList,
-    link: Link,
+    link: Link<Waiter>,
     _pinned: PhantomPinned,
 }
 
-/// The part of a node that its neighbours and the list see.
-///
-/// Invariant U13: it is in the list, between its neighbours, if and only if it waits; then it is pinned, and it leaves the list
-/// before it goes.
-struct Link {
-    /// Null: it is the last one.
-    next: Cell<*const Link>,
-    /// Null: it is the first one.
-    prev: Cell<*const Link>,
+/// What the list knows of a node.
+struct Waiter {
     /// Only while it waits, so that there is nothing else to be dropped.
     waker: ManuallyDrop<Cell<Option<Waker>>>,
     demand: Cell<u32>,
     epoch: Cell<u32>,
-    state: Cell<State>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Idle,
-    Waiting,
-    Granted,
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<WaitList>() <= 24 && size_of::<WaitNode<'_>>() <= 64);
+const _: () = assert!(size_of::<WaitList>() <= 24 && size_of::<WaitNode<'_>>() <= 48);
 
 impl WaitList {
     /// An empty list.
@@ -162,7 +147,7 @@ impl WaitList {
     /// assert!(WaitList::new().is_empty());
     /// ```
     pub const fn new() -> WaitList {
-        WaitList { first: Cell::new(ptr::null()), last: Cell::new(ptr::null()), epoch: Cell::new(0) }
+        WaitList { waiting: Chain::new(), epoch: Cell::new(0) }
     }
 
     /// Whether nobody waits.
@@ -173,7 +158,7 @@ impl WaitList {
     /// ```
     #[inline]
     pub fn is_empty(&self) -> bool {
-        self.first.get().is_null()
+        self.waiting.is_empty()
     }
 
     /// The demand of the one who waits longest, as it gave it to [`WaitNode::poll_wait`].
@@ -190,7 +175,7 @@ impl WaitList {
     /// ```
     #[inline]
     pub fn first_demand(&self) -> Option<u32> {
-        self.first().map(|link| link.demand.get())
+        self.waiting.first().map(|link| link.more.demand.get())
     }
 
     /// Grants the wait of the one who waits longest, and wakes it. `false`: nobody waits.
@@ -210,8 +195,8 @@ impl WaitList {
     /// ```
     #[inline]
     pub fn wake_one(&self) -> bool {
-        let Some(link) = self.first() else { return false };
-        if let Some(waker) = self.grant(link) {
+        let Some(link) = self.waiting.grant_first() else { return false };
+        if let Some(waker) = link.more.waker.take() {
             waker.wake();
         }
         true
@@ -242,52 +227,11 @@ impl WaitList {
         self.epoch.set(epoch);
         let rest = Earlier { list: self, epoch };
         let mut count = 0;
-        while let Some(link) = rest.next() {
+        while rest.is_there() {
             count += 1;
-            if let Some(waker) = self.grant(link) {
-                waker.wake();
-            }
+            self.wake_one();
         }
         count
-    }
-
-    #[inline]
-    fn first(&self) -> Option<&Link> {
-        // SAFETY: U13. What the list points at is linked, hence alive.
-        unsafe { self.first.get().as_ref() }
-    }
-
-    fn push_back(&self, link: &Link) {
-        let last = self.last.replace(link);
-        link.prev.set(last);
-        link.next.set(ptr::null());
-        // SAFETY: U13, as in `first`.
-        match unsafe { last.as_ref() } {
-            Some(last) => last.next.set(link),
-            None => self.first.set(link),
-        }
-    }
-
-    fn unlink(&self, link: &Link) {
-        let (next, prev) = (link.next.get(), link.prev.get());
-        // SAFETY: U13. The neighbours of a linked node are linked, hence alive.
-        match unsafe { prev.as_ref() } {
-            Some(prev) => prev.next.set(next),
-            None => self.first.set(next),
-        }
-        // SAFETY: U13, as above.
-        match unsafe { next.as_ref() } {
-            Some(next) => next.prev.set(prev),
-            None => self.last.set(prev),
-        }
-    }
-
-    /// Takes a node out of the list as one that was granted; its waker is for the caller to wake. The node may be gone after that.
-    #[inline]
-    fn grant(&self, link: &Link) -> Option<Waker> {
-        self.unlink(link);
-        link.state.set(State::Granted);
-        link.waker.take()
     }
 }
 
@@ -300,8 +244,8 @@ impl Default for WaitList {
 impl Drop for WaitList {
     fn drop(&mut self) {
         // No node borrows the list any more: what is still in it was forgotten.
-        while let Some(link) = self.first() {
-            drop(self.grant(link));
+        while let Some(link) = self.waiting.grant_first() {
+            drop(link.more.waker.take());
         }
     }
 }
@@ -318,24 +262,23 @@ struct Earlier<'l> {
     epoch: u32,
 }
 
-impl<'l> Earlier<'l> {
-    fn next(&self) -> Option<&'l Link> {
+impl Earlier<'_> {
+    fn is_there(&self) -> bool {
         // Another epoch: a waker has called `wake_all`, and that has woken all of these.
-        self.list.first().filter(|link| self.list.epoch.get() == self.epoch && link.epoch.get() != self.epoch)
+        let first = self.list.waiting.first();
+        self.list.epoch.get() == self.epoch && first.is_some_and(|link| link.more.epoch.get() != self.epoch)
     }
 }
 
 impl Drop for Earlier<'_> {
     /// Goes on behind a waker that has panicked.
     fn drop(&mut self) {
-        while let Some(link) = self.next() {
-            if let Some(waker) = self.list.grant(link) {
-                // With `std` another panic does not abort the process.
-                #[cfg(feature = "std")]
-                let _unwound = crate::task_error::catch(|| waker.wake());
-                #[cfg(not(feature = "std"))]
-                waker.wake();
-            }
+        while self.is_there() {
+            // With `std` another panic does not abort the process.
+            #[cfg(feature = "std")]
+            let _unwound = crate::task_error::catch(|| self.list.wake_one());
+            #[cfg(not(feature = "std"))]
+            self.list.wake_one();
         }
     }
 }
@@ -351,14 +294,8 @@ impl<'l> WaitNode<'l> {
     /// ```
     #[inline]
     pub const fn new(list: &'l WaitList) -> WaitNode<'l> {
-        let link = Link {
-            next: Cell::new(ptr::null()),
-            prev: Cell::new(ptr::null()),
-            waker: ManuallyDrop::new(Cell::new(None)),
-            demand: Cell::new(0),
-            epoch: Cell::new(0),
-            state: Cell::new(State::Idle),
-        };
+        let waker = ManuallyDrop::new(Cell::new(None));
+        let link = Link::new(Waiter { waker, demand: Cell::new(0), epoch: Cell::new(0) });
         WaitNode { list, link, _pinned: PhantomPinned }
     }
 
@@ -383,7 +320,7 @@ impl<'l> WaitNode<'l> {
     /// ```
     #[inline]
     pub fn is_waiting(&self) -> bool {
-        self.link.state.get() == State::Waiting
+        self.link.state() == State::Waiting
     }
 
     /// Whether it has been granted what it waited for, and was not polled since.
@@ -395,7 +332,7 @@ impl<'l> WaitNode<'l> {
     /// ```
     #[inline]
     pub fn is_granted(&self) -> bool {
-        self.link.state.get() == State::Granted
+        self.link.state() == State::Granted
     }
 
     /// Waits until the list grants it.
@@ -426,23 +363,29 @@ impl<'l> WaitNode<'l> {
     #[inline]
     pub fn poll_wait(self: Pin<&mut Self>, cx: &mut Context<'_>, demand: u32, reason: &'static str) -> Poll<()> {
         let link = &self.link;
-        let state = link.state.get();
-        match state {
+        match link.state() {
             State::Granted => {
-                link.state.set(State::Idle);
+                link.reset();
                 return Poll::Ready(());
             }
             State::Idle => {
-                link.state.set(State::Waiting);
-                link.demand.set(demand);
-                link.epoch.set(self.list.epoch.get());
-                self.list.push_back(link);
+                link.more.demand.set(demand);
+                link.more.epoch.set(self.list.epoch.get());
+                // SAFETY: U13. It is pinned here, and `drop` takes it out.
+                unsafe { self.list.waiting.push_back(link) };
+                crate::trace::waiting(reason);
+                let waker = cx.waker().clone();
+                if link.state() == State::Waiting {
+                    // There is none yet: nothing is dropped.
+                    link.more.waker.set(Some(waker));
+                } else {
+                    waker.wake(); // the clone has made it granted
+                }
             }
-            State::Waiting => {}
-        }
-        crate::trace::waiting(reason);
-        if state == State::Idle || !link.will_wake(cx.waker()) {
-            link.set_waker(cx.waker());
+            State::Waiting => {
+                crate::trace::waiting(reason);
+                self.change_waker(cx.waker());
+            }
         }
         Poll::Pending
     }
@@ -465,45 +408,44 @@ impl<'l> WaitNode<'l> {
     /// ```
     #[inline]
     pub fn cancel(self: Pin<&mut Self>) -> bool {
-        match self.link.state.replace(State::Idle) {
+        match self.link.state() {
             State::Idle => false,
-            State::Granted => true,
+            State::Granted => {
+                self.link.reset();
+                true
+            }
             State::Waiting => {
-                self.list.unlink(&self.link);
-                drop(self.link.waker.take());
+                self.leave();
                 false
             }
         }
     }
-}
 
-impl Link {
-    /// Whether this waker wakes whom it would wake now.
-    fn will_wake(&self, waker: &Waker) -> bool {
-        let now = self.waker.take();
+    /// From now on this waker is woken, for a node in line.
+    #[inline(never)]
+    fn change_waker(&self, waker: &Waker) {
+        let own = &self.link.more.waker;
+        let now = own.take();
         let same = now.as_ref().is_some_and(|now| now.will_wake(waker));
-        self.waker.set(now);
-        same
-    }
-
-    /// Sets who is woken, for a node that is linked.
-    #[inline]
-    fn set_waker(&self, waker: &Waker) {
-        let new = waker.clone();
-        if self.state.get() != State::Waiting {
-            return new.wake(); // the clone has made it granted
+        own.set(now);
+        if same {
+            return;
         }
-        drop(self.waker.replace(Some(new)));
+        let new = waker.clone();
+        if self.link.state() == State::Waiting {
+            drop(own.replace(Some(new)));
+        } else {
+            new.wake(); // the clone has made it granted
+        }
     }
-}
 
-impl WaitNode<'_> {
     /// What dropping it does while it waits. Out of line, so that a future which may hold a node is small, wherever it is dropped.
     #[inline(never)]
-    fn leave(&mut self) {
-        self.list.unlink(&self.link);
+    fn leave(&self) {
+        // SAFETY: U13. It waits in this list.
+        unsafe { self.list.waiting.remove(&self.link) };
         // The waker goes last, when nobody can come across the node any more.
-        drop(self.link.waker.take());
+        drop(self.link.more.waker.take());
     }
 }
 
@@ -518,7 +460,7 @@ impl Drop for WaitNode<'_> {
 
 impl fmt::Debug for WaitNode<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("WaitNode").field(&self.link.state.get()).finish()
+        f.debug_tuple("WaitNode").field(&self.link.state()).finish()
     }
 }
 

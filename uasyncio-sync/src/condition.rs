@@ -6,9 +6,9 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use uasyncio_core::{WaitList, WaitNode};
+use uasyncio_core::{LockCell, WaitList, WaitNode};
 
-use crate::lock::{Lock, LockAcquire, LockGuard};
+use crate::lock::{LockAcquire, LockGuard};
 use crate::turn::wake_some;
 
 /// Lets tasks wait until the value in a [`Lock`](crate::Lock) has changed. asyncio's `Condition`.
@@ -192,7 +192,7 @@ pin_project! {
         Waiting {
             #[pin]
             node: WaitNode<'c>,
-            lock: &'l Lock<T>,
+            lock: &'l LockCell<T>,
         },
         /// Notified, and in line for the lock.
         Locking {
@@ -237,7 +237,7 @@ impl<'l, T: ?Sized> Future for ConditionWait<'_, 'l, T> {
                 }
                 Projected::Waiting { node, lock } => {
                     ready!(node.poll_wait(cx, 0, "a condition"));
-                    State::Locking { acquire: lock.lock() }
+                    State::Locking { acquire: LockAcquire::new(lock) }
                 }
                 Projected::Locking { acquire } => {
                     let guard = ready!(acquire.poll(cx));

@@ -1,18 +1,13 @@
 //! A lock for tasks.
 
-use core::cell::{Cell, RefCell, RefMut};
 use core::fmt;
 use core::future::Future;
 use core::ops::{Deref, DerefMut};
 use core::pin::Pin;
-use core::sync::atomic::{Ordering, compiler_fence};
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
-use uasyncio_core::WaitList;
-
-use crate::place::Place;
-use crate::turn::poll_proceed;
+use uasyncio_core::{LockCell, LockCellAcquire, LockCellGuard};
 
 /// A value that one task at a time may use, across its awaits too. asyncio's `Lock`, with the value inside.
 ///
@@ -46,14 +41,7 @@ use crate::turn::poll_proceed;
 ///     assert_eq!(*account.lock().await, 140);
 /// });
 /// ```
-pub struct Lock<T: ?Sized> {
-    /// Whether somebody waits, or was handed the lock and has not run yet: then it is not free, although nobody may borrow the
-    /// value.
-    waited_for: Cell<bool>,
-    waiting: WaitList,
-    /// Borrowed by whoever holds the lock.
-    value: RefCell<T>,
-}
+pub struct Lock<T: ?Sized>(LockCell<T>);
 
 impl<T> Lock<T> {
     /// A lock that nobody holds.
@@ -67,7 +55,7 @@ impl<T> Lock<T> {
     /// PRINTER.with(|printer| assert!(!printer.locked()));
     /// ```
     pub const fn new(value: T) -> Lock<T> {
-        Lock { waited_for: Cell::new(false), waiting: WaitList::new(), value: RefCell::new(value) }
+        Lock(LockCell::new(value))
     }
 
     /// The value; nobody can hold the lock any more.
@@ -77,7 +65,7 @@ impl<T> Lock<T> {
     /// assert_eq!(Lock::new("value").into_inner(), "value");
     /// ```
     pub fn into_inner(self) -> T {
-        self.value.into_inner()
+        self.0.into_inner()
     }
 }
 
@@ -101,7 +89,7 @@ impl<T: ?Sized> Lock<T> {
     /// ```
     #[inline]
     pub fn lock(&self) -> LockAcquire<'_, T> {
-        LockAcquire { lock: self, place: Place::new() }
+        LockAcquire::new(&self.0)
     }
 
     /// Locks if that can be done now: the lock is free and nobody waits for it.
@@ -114,10 +102,7 @@ impl<T: ?Sized> Lock<T> {
     /// ```
     #[inline]
     pub fn try_lock(&self) -> Option<LockGuard<'_, T>> {
-        match self.value.try_borrow_mut() {
-            Ok(value) if !self.waited_for.get() => Some(LockGuard { value, held: Held(self) }),
-            _ => None,
-        }
+        self.0.try_lock().map(LockGuard)
     }
 
     /// Whether somebody holds the lock, or is about to: it was handed to a task that has not run yet.
@@ -131,7 +116,7 @@ impl<T: ?Sized> Lock<T> {
     /// assert!(!lock.locked());
     /// ```
     pub fn locked(&self) -> bool {
-        self.waited_for.get() || self.value.try_borrow_mut().is_err()
+        self.0.locked()
     }
 
     /// The value, without locking: the exclusive borrow shows that nobody holds the lock.
@@ -143,33 +128,7 @@ impl<T: ?Sized> Lock<T> {
     /// assert_eq!(lock.into_inner(), 2);
     /// ```
     pub fn get_mut(&mut self) -> &mut T {
-        self.value.get_mut()
-    }
-
-    /// Waits until the lock is handed over.
-    #[cold]
-    #[inline(never)]
-    fn poll_wait<'l>(&'l self, place: Pin<&mut Place<'l>>, cx: &mut Context<'_>) -> Poll<()> {
-        self.waited_for.set(true);
-        place.poll_wait(&self.waiting, cx, 1, "a lock")
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn give_up(&self, place: Pin<&mut Place<'_>>) {
-        if place.cancel() {
-            self.hand_over();
-        }
-    }
-
-    /// Hands the lock, which nobody holds, to the next one in line; if there is none, it is free.
-    #[inline(never)]
-    fn hand_over(&self) {
-        if self.waiting.is_empty() {
-            self.waited_for.set(false);
-        } else {
-            self.waiting.wake_one();
-        }
+        self.0.get_mut()
     }
 }
 
@@ -205,37 +164,12 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for Lock<T> {
 /// assert_eq!(*lock.try_lock().unwrap(), [1, 2]);
 /// ```
 #[must_use = "the lock is open again as soon as its guard is dropped"]
-pub struct LockGuard<'l, T: ?Sized> {
-    // The order matters: the borrow ends before the next one in line may begin.
-    value: RefMut<'l, T>,
-    held: Held<'l, T>,
-}
-
-/// Hands the lock over when it is dropped.
-struct Held<'l, T: ?Sized>(&'l Lock<T>);
-
-impl<T: ?Sized> Drop for Held<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        if self.0.waited_for.get() {
-            self.0.hand_over();
-        }
-    }
-}
-
-impl<T: ?Sized> Drop for LockGuard<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        // The end of the borrow is written beside the value. Joined into one wide access with the last write to that, it would
-        // have to wait for it: ten nanoseconds for a counter.
-        compiler_fence(Ordering::SeqCst);
-    }
-}
+pub struct LockGuard<'l, T: ?Sized>(LockCellGuard<'l, T>);
 
 impl<'l, T: ?Sized> LockGuard<'l, T> {
-    /// The lock that this guard has locked.
-    pub(crate) fn source(&self) -> &'l Lock<T> {
-        self.held.0
+    /// What is inside the lock that this guard has locked.
+    pub(crate) fn source(&self) -> &'l LockCell<T> {
+        self.0.source()
     }
 }
 
@@ -244,14 +178,14 @@ impl<T: ?Sized> Deref for LockGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        &self.value
+        &self.0
     }
 }
 
 impl<T: ?Sized> DerefMut for LockGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        &mut self.value
+        &mut self.0
     }
 }
 
@@ -271,18 +205,15 @@ pin_project! {
     /// The future of [`Lock::lock`]: a [`LockGuard`].
     #[must_use = "it locks nothing unless it is awaited"]
     pub struct LockAcquire<'l, T: ?Sized> {
-        lock: &'l Lock<T>,
         #[pin]
-        place: Place<'l>,
+        acquire: LockCellAcquire<'l, T>,
     }
+}
 
-    impl<T: ?Sized> PinnedDrop for LockAcquire<'_, T> {
-        fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            if this.place.is_taken() {
-                this.lock.give_up(this.place);
-            }
-        }
+impl<'l, T: ?Sized> LockAcquire<'l, T> {
+    #[inline]
+    pub(crate) fn new(cell: &'l LockCell<T>) -> LockAcquire<'l, T> {
+        LockAcquire { acquire: cell.lock() }
     }
 }
 
@@ -291,23 +222,12 @@ impl<'l, T: ?Sized> Future for LockAcquire<'l, T> {
 
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<LockGuard<'l, T>> {
-        let mut this = self.project();
-        let lock = *this.lock;
-        if !this.place.is_taken() {
-            if let Some(guard) = lock.try_lock() {
-                ready!(poll_proceed(cx));
-                return Poll::Ready(guard);
-            }
-        }
-        if !this.place.as_mut().take_grant() {
-            ready!(lock.poll_wait(this.place, cx));
-        }
-        Poll::Ready(LockGuard { value: lock.value.borrow_mut(), held: Held(lock) })
+        self.project().acquire.poll(cx).map(LockGuard)
     }
 }
 
 impl<T: ?Sized> fmt::Debug for LockAcquire<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LockAcquire").field("waiting", &self.place.is_waiting()).finish_non_exhaustive()
+        f.debug_struct("LockAcquire").field("waiting", &self.acquire.is_waiting()).finish_non_exhaustive()
     }
 }

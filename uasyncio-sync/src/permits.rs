@@ -175,8 +175,9 @@ impl Permits {
                 self.quick.set(true);
             }
         };
-        let _after_a_panic = Finally(hand_out);
+        let after_a_panic = Finally(hand_out);
         hand_out();
+        core::mem::forget(after_a_panic);
     }
 
     /// From now on there are no permits. Whoever waits is to be woken by [`wake_all`](Permits::wake_all).

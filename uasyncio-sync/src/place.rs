@@ -47,6 +47,7 @@ impl<'l> Place<'l> {
     }
 
     /// [Waits](WaitNode::poll_wait) in `list`, which is always the same one.
+    #[inline]
     pub(crate) fn poll_wait(
         self: Pin<&mut Self>,
         list: &'l WaitList,
@@ -56,7 +57,9 @@ impl<'l> Place<'l> {
     ) -> Poll<()> {
         let mut place = self.project().node;
         if place.is_none() {
+            // In a branch of its own, so that what is new is written once.
             place.set(Some(WaitNode::new(list)));
+            return place.as_pin_mut().map_or(Poll::Pending, |node| node.poll_wait(cx, demand, reason));
         }
         let polled = place.as_mut().as_pin_mut().map_or(Poll::Pending, |node| node.poll_wait(cx, demand, reason));
         if polled.is_ready() {

@@ -1,0 +1,381 @@
+//! A value for one at a time, in the order in which they come: what `uasyncio_sync::Lock` is.
+//!
+//! ```text
+//!   LockCell { chain, locked, value }          Acquire { link, waker }
+//!
+//!   free, nobody waits ── poll ──► locked, with a guard ── its drop, nobody waits ──► free
+//!                                   ▲         │ its drop, somebody waits
+//!                                   │ poll    ▼
+//!                                  locked, with a granted link ── dropped ──► to the next one, or free
+//! ```
+//!
+//! * **Locked** means that there is one guard, or one granted link, which is a guard that was not asked for yet. Invariant U22.
+//! * **Somebody waits** only while it is locked, and what was granted is still locked: so nobody overtakes.
+//! * **Foreign code runs last.** Whoever is woken is out of the chain, and granted, before. A waker is cloned before its link is in the
+//!   chain, and when that is done the lock may be free: so it is looked at again.
+
+use core::cell::{Cell, UnsafeCell};
+use core::fmt;
+use core::future::Future;
+use core::marker::PhantomPinned;
+use core::mem::MaybeUninit;
+use core::ops::{Deref, DerefMut};
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker, ready};
+
+use crate::budget::poll_proceed;
+use crate::chain::{Chain, Link, State};
+
+/// A value that one at a time may use, in the order in which they came.
+///
+/// The inside of `uasyncio_sync::Lock`, whose documentation says how it behaves; here for crates that need no more than this. It
+/// stays on one thread, allocates nothing, and wakers of any executor will do.
+///
+/// ```
+/// use uasyncio_core::{LockCell, run};
+///
+/// run(async {
+///     let cell = LockCell::new(1);
+///     *cell.lock().await += 1;
+///     assert_eq!(cell.into_inner(), 2);
+/// });
+/// ```
+pub struct LockCell<T: ?Sized> {
+    line: Line,
+    value: UnsafeCell<T>,
+}
+
+/// The future of [`LockCell::lock`]: a [`LockCellGuard`].
+///
+/// Dropping it leaves the line. If the value had been granted to it already, the next one in line gets that.
+#[must_use = "it locks nothing unless it is awaited"]
+pub struct LockCellAcquire<'l, T: ?Sized> {
+    cell: &'l LockCell<T>,
+    link: Waiter,
+    _pinned: PhantomPinned,
+}
+
+/// The right to use what is in a [`LockCell`], until it is dropped: then the next one in line has it.
+#[must_use = "the value is free again as soon as its guard is dropped"]
+pub struct LockCellGuard<'l, T: ?Sized>(&'l LockCell<T>);
+
+/// Holds a waker while it waits and is not the first one.
+type Waiter = Link<WakerPlace>;
+type WakerPlace = UnsafeCell<MaybeUninit<Waker>>;
+
+/// All but the value.
+struct Line {
+    waiting: Chain<WakerPlace>,
+    /// The waker of the first one in line: there it is found sooner than through a pointer.
+    next: WakerPlace,
+    locked: Cell<bool>,
+}
+
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<LockCell<()>>() <= 40 && size_of::<LockCellAcquire<'_, ()>>() <= 40);
+
+impl Line {
+    /// For whoever has the value, and has it no longer: grants it to the one who has waited longest; if there is none, it is free.
+    #[inline]
+    fn hand_over(&self) {
+        match self.waiting.grant_first() {
+            Some(_) => self.take_next().wake(),
+            None => self.locked.set(false),
+        }
+    }
+
+    /// The waker of the one that was the first in line and has left it.
+    #[inline]
+    fn take_next(&self) -> Waker {
+        // SAFETY: U22. It was there, and nobody else takes it.
+        let waker = unsafe { (*self.next.get()).assume_init_read() };
+        if let Some(link) = self.waiting.first() {
+            // SAFETY: U22. This one has become the first in line: its waker moves.
+            unsafe { *self.next.get() = link.more.get().read() };
+        }
+        waker
+    }
+
+    /// Puts a link that is idle at the end of the line.
+    ///
+    /// # Safety
+    ///
+    /// U13: it is pinned, and leaves this line before it goes.
+    #[inline]
+    unsafe fn join(&self, link: &Waiter, waker: Waker) {
+        if self.waiting.is_empty() {
+            // SAFETY: U22. No waker is there.
+            unsafe { (*self.next.get()).write(waker) };
+            // SAFETY: the caller's promise; there is none.
+            unsafe { self.waiting.push_first(link) };
+        } else {
+            // SAFETY: U22. No waker is there.
+            unsafe { (*link.more.get()).write(waker) };
+            // SAFETY: the caller's promise; there is another one.
+            unsafe { self.waiting.push_behind(link) };
+        }
+    }
+
+    /// Where the waker of one in line is.
+    fn place_of<'l>(&'l self, link: &'l Waiter) -> &'l WakerPlace {
+        if self.waiting.is_first(link) { &self.next } else { &link.more }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        // Nobody borrows it any more: who is still in line was forgotten.
+        while self.waiting.grant_first().is_some() {
+            drop(self.take_next());
+        }
+    }
+}
+
+impl<T> LockCell<T> {
+    /// A cell whose value is free.
+    ///
+    /// ```
+    /// # use uasyncio_core::LockCell;
+    /// assert!(!LockCell::new(()).locked());
+    /// ```
+    pub const fn new(value: T) -> LockCell<T> {
+        LockCell {
+            line: Line { waiting: Chain::new(), next: UnsafeCell::new(MaybeUninit::uninit()), locked: Cell::new(false) },
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    /// The value; nobody can use it any more.
+    ///
+    /// ```
+    /// # use uasyncio_core::LockCell;
+    /// assert_eq!(LockCell::new("value").into_inner(), "value");
+    /// ```
+    pub fn into_inner(self) -> T {
+        self.value.into_inner()
+    }
+}
+
+impl<T: ?Sized> LockCell<T> {
+    /// Waits until the value is free.
+    ///
+    /// If it is, there is no waiting, but that is an operation of the task's [budget](crate::budget).
+    ///
+    /// ```
+    /// # use uasyncio_core::LockCell;
+    /// # uasyncio_core::run(async {
+    /// assert_eq!(*LockCell::new(1).lock().await, 1);
+    /// # });
+    /// ```
+    #[inline]
+    pub const fn lock(&self) -> LockCellAcquire<'_, T> {
+        LockCellAcquire { cell: self, link: Link::new(UnsafeCell::new(MaybeUninit::uninit())), _pinned: PhantomPinned }
+    }
+
+    /// The right to use the value, if it is free, and so nobody waits for it.
+    ///
+    /// ```
+    /// # use uasyncio_core::LockCell;
+    /// let cell = LockCell::new(());
+    /// let guard = cell.try_lock();
+    /// assert!(guard.is_some() && cell.try_lock().is_none());
+    /// ```
+    #[inline]
+    pub fn try_lock(&self) -> Option<LockCellGuard<'_, T>> {
+        // The guard is made only then: U22.
+        if self.line.locked.replace(true) { None } else { Some(LockCellGuard(self)) }
+    }
+
+    /// Whether somebody has a guard, or was granted one and has not run yet.
+    ///
+    /// ```
+    /// # use uasyncio_core::LockCell;
+    /// let cell = LockCell::new(());
+    /// let guard = cell.try_lock();
+    /// assert!(cell.locked());
+    /// ```
+    #[inline]
+    pub fn locked(&self) -> bool {
+        self.line.locked.get()
+    }
+
+    /// The value, without waiting: the exclusive borrow shows that nobody has it.
+    ///
+    /// ```
+    /// # use uasyncio_core::LockCell;
+    /// let mut cell = LockCell::new(1);
+    /// *cell.get_mut() = 2;
+    /// assert_eq!(cell.into_inner(), 2);
+    /// ```
+    pub fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for LockCell<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("LockCell");
+        match self.try_lock() {
+            Some(value) => debug.field("value", &&*value),
+            None => debug.field("value", &format_args!("<locked>")),
+        };
+        debug.finish()
+    }
+}
+
+impl<T: ?Sized> LockCellAcquire<'_, T> {
+    /// Whether it is in line.
+    ///
+    /// ```
+    /// # use uasyncio_core::LockCell;
+    /// assert!(!LockCell::new(()).lock().is_waiting());
+    /// ```
+    pub fn is_waiting(&self) -> bool {
+        self.link.state() == State::Waiting
+    }
+}
+
+impl<'l, T: ?Sized> Future for LockCellAcquire<'l, T> {
+    type Output = LockCellGuard<'l, T>;
+
+    #[inline(always)]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<LockCellGuard<'l, T>> {
+        let cell = self.cell;
+        match self.link.state() {
+            State::Idle => {
+                if !cell.line.locked.get() {
+                    ready!(poll_proceed(cx));
+                    cell.line.locked.set(true);
+                    return Poll::Ready(LockCellGuard(cell));
+                }
+                crate::trace::waiting("a lock");
+                let waker = cx.waker().clone();
+                if !cell.line.locked.get() {
+                    return self.lock_late(waker);
+                }
+                // SAFETY: U13. It is pinned here, and `drop` makes it leave.
+                unsafe { cell.line.join(&self.link, waker) };
+                Poll::Pending
+            }
+            State::Granted => {
+                self.link.reset();
+                Poll::Ready(LockCellGuard(cell))
+            }
+            State::Waiting => self.wait_on(cx),
+        }
+    }
+}
+
+impl<'l, T: ?Sized> LockCellAcquire<'l, T> {
+    /// For a poll whose waker has made the value free while it was cloned.
+    #[cold]
+    #[inline(never)]
+    fn lock_late(&self, waker: Waker) -> Poll<LockCellGuard<'l, T>> {
+        self.cell.line.locked.set(true);
+        let guard = LockCellGuard(self.cell);
+        drop(waker);
+        Poll::Ready(guard)
+    }
+
+    /// For a poll of one in line: from now on this waker is woken.
+    #[cold]
+    #[inline(never)]
+    fn wait_on(&self, cx: &mut Context<'_>) -> Poll<LockCellGuard<'l, T>> {
+        crate::trace::waiting("a lock");
+        let line = &self.cell.line;
+        // SAFETY: U22. It is in line, and no foreign code runs.
+        if unsafe { (*line.place_of(&self.link).get()).assume_init_ref() }.will_wake(cx.waker()) {
+            return Poll::Pending;
+        }
+        let waker = cx.waker().clone();
+        if self.link.state() == State::Granted {
+            self.link.reset();
+            let guard = LockCellGuard(self.cell);
+            drop(waker);
+            return Poll::Ready(guard);
+        }
+        // SAFETY: U22. It is in line still. The old waker goes when all is consistent.
+        drop(unsafe { line.place_of(&self.link).get().replace(MaybeUninit::new(waker)).assume_init() });
+        Poll::Pending
+    }
+
+    /// For one that is dropped before it has its guard.
+    #[cold]
+    #[inline(never)]
+    fn leave(&mut self) {
+        let (line, link) = (&self.cell.line, &self.link);
+        match link.state() {
+            State::Idle => {}
+            State::Granted => {
+                link.reset();
+                line.hand_over();
+            }
+            State::Waiting => {
+                let is_first = line.waiting.is_first(link);
+                // SAFETY: U13. It waits in this chain.
+                unsafe { line.waiting.remove(link) };
+                // SAFETY: U22. It has waited until now. The waker goes last.
+                drop(if is_first { line.take_next() } else { unsafe { (*link.more.get()).assume_init_read() } });
+            }
+        }
+    }
+}
+
+impl<T: ?Sized> Drop for LockCellAcquire<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.link.state() != State::Idle {
+            self.leave();
+        }
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for LockCellAcquire<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LockCellAcquire").field("waiting", &self.is_waiting()).finish_non_exhaustive()
+    }
+}
+
+impl<'l, T: ?Sized> LockCellGuard<'l, T> {
+    /// The cell whose value it is.
+    ///
+    /// ```
+    /// # use uasyncio_core::LockCell;
+    /// let cell = LockCell::new(());
+    /// assert!(std::ptr::eq(cell.try_lock().unwrap().source(), &cell));
+    /// ```
+    pub const fn source(&self) -> &'l LockCell<T> {
+        self.0
+    }
+}
+
+impl<T: ?Sized> Drop for LockCellGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.line.hand_over();
+    }
+}
+
+impl<T: ?Sized> Deref for LockCellGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: U22. This is the guard, and it is borrowed.
+        unsafe { &*self.0.value.get() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for LockCellGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: U22. This is the guard, and it is borrowed exclusively.
+        unsafe { &mut *self.0.value.get() }
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for LockCellGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LockCellGuard").field(&&**self).finish()
+    }
+}
