@@ -315,7 +315,8 @@ impl<'l, T: ?Sized> LockCellAcquire<'l, T> {
                 // SAFETY: U13. It waits in this chain.
                 unsafe { line.waiting.remove(link) };
                 // SAFETY: U22. It has waited until now. The waker goes last.
-                drop(if is_first { line.take_next() } else { unsafe { (*link.more.get()).assume_init_read() } });
+                let waker = if is_first { line.take_next() } else { unsafe { (*link.more.get()).assume_init_read() } };
+                drop(waker);
             }
         }
     }

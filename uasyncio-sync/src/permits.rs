@@ -1,4 +1,4 @@
-//! A number of permits that futures wait for: what is inside `Lock`, `Semaphore` and the queues.
+//! A number of permits that futures wait for: what is inside `Semaphore` and `RingbufQueue`.
 //!
 //! # Hand-off
 //!

@@ -11,7 +11,7 @@ pin_project! {
     /// Where a future stands in a [`WaitList`].
     ///
     /// The node is made when there is something to wait for, and goes when the wait is over. So a future that finds all it
-    /// wants at its first poll writes one word, where a node of its own would be eight.
+    /// wants at its first poll writes one word, where a node of its own would be five.
     pub(crate) struct Place<'l> {
         #[pin]
         node: Option<WaitNode<'l>>,
