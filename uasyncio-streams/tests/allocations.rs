@@ -2,14 +2,16 @@
 
 mod counting_allocator;
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::IoSlice;
 use std::net::{TcpListener, TcpStream};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use counting_allocator::allocations;
 use uasyncio_core::create_task;
+#[cfg(unix)]
+use uasyncio_streams::UnixTransport;
 use uasyncio_streams::{StreamReader, StreamWriter, TcpTransport, Transport, duplex, split};
 
 #[test]
@@ -114,5 +116,60 @@ fn round_trips_over_tcp_allocate_nothing() {
     uasyncio_io::run(async {
         let (near, far) = (TcpTransport::from_std(near).unwrap(), TcpTransport::from_std(far).unwrap());
         round_trips_allocate_nothing(near, far).await;
+    });
+}
+
+/// AW-2 where the kernel is in between.
+async fn a_write_to_a_stalled_peer_allocates_nothing<T: Transport>(near: T, far: T) {
+    const SIZE: usize = 32_000_000;
+    let data = vec![0; SIZE];
+    let mut buffer = vec![0; 64 * 1024];
+    let (_reader, mut writer) = split(near);
+    let (mut far_reader, _far_writer) = split(far);
+    // Both directions have waited once.
+    {
+        let mut read = pin!(far_reader.readexactly(1));
+        poll_fn(|cx| Poll::Ready(assert!(read.as_mut().poll(cx).is_pending()))).await;
+        writer.awrite(&[0]).await.unwrap();
+        read.await.unwrap();
+    }
+    let mut write = pin!(writer.awrite(&data));
+    poll_fn(|cx| Poll::Ready(assert!(write.as_mut().poll(cx).is_pending()))).await;
+
+    let before = allocations();
+    for _ in 0..1000 {
+        poll_fn(|cx| Poll::Ready(assert!(write.as_mut().poll(cx).is_pending()))).await;
+    }
+    let (mut received, mut is_written) = (0, false);
+    while received < SIZE {
+        let mut read = pin!(far_reader.read(&mut buffer));
+        received += poll_fn(|cx| {
+            is_written = is_written || write.as_mut().poll(cx).map(Result::unwrap).is_ready();
+            read.as_mut().poll(cx).map(Result::unwrap)
+        })
+        .await;
+    }
+    assert_eq!(allocations() - before, 0);
+    assert_eq!(received, SIZE);
+}
+
+#[test]
+fn aw_2_over_tcp() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let far = listener.accept().unwrap().0;
+    uasyncio_io::run(async {
+        let (near, far) = (TcpTransport::from_std(near).unwrap(), TcpTransport::from_std(far).unwrap());
+        a_write_to_a_stalled_peer_allocates_nothing(near, far).await;
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn aw_2_over_a_unix_socket() {
+    let (near, far) = std::os::unix::net::UnixStream::pair().unwrap();
+    uasyncio_io::run(async {
+        let (near, far) = (UnixTransport::from_std(near).unwrap(), UnixTransport::from_std(far).unwrap());
+        a_write_to_a_stalled_peer_allocates_nothing(near, far).await;
     });
 }
