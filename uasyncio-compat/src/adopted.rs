@@ -30,7 +30,7 @@ pub(crate) mod sealed {
 
 /// An object of another ecosystem, in the wrapping that says which: what [`Adopted`] can make a transport of.
 ///
-/// Sealed: the modules of this crate implement it, for [`FromTokio`](crate::tokio_io::FromTokio) and its kin.
+/// Sealed: the modules of this crate implement it, for `FromTokio` and its kin.
 pub trait Foreign: sealed::Sealed + Unpin {
     #[doc(hidden)]
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;

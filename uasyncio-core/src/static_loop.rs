@@ -66,7 +66,7 @@ use turn::{Entry, Lent};
 /// # Without `std`
 ///
 /// The platform has to tell where the loop runs: [`Platform::loop_context`]. Programs that run code on several cores, or in threads, switch
-/// on the feature `multi-core` and tell them apart by [`set_core_id`](crate::set_core_id); each core runs a loop of its own.
+/// on the feature `multi-core` and tell them apart by `set_core_id`; each core runs a loop of its own.
 pub struct StaticLoop<const N: usize> {
     line: Line<N>,
 }
