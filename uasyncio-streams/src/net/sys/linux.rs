@@ -14,8 +14,8 @@ use std::path::Path;
 use rustix::fd::AsFd;
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with, acceptfrom_with, bind,
-    connect as connect_to, listen as listen_on, send, sendmsg, socket_with, sockopt,
+    AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketAddrUnix, SocketFlags, SocketType, accept_with,
+    acceptfrom_with, bind, connect as connect_to, listen as listen_on, recv, send, sendmsg, socket_with, sockopt,
 };
 
 use crate::net::{ConnectOptions, ServerOptions};
@@ -108,9 +108,10 @@ pub(crate) fn accept_unix(listener: &UnixListener) -> io::Result<UnixStream> {
     Ok(accept_with(listener, FLAGS)?.into())
 }
 
+/// `recv`, not `read`: the kernel goes to the socket at once, not by way of what files have (4 % of hyper's time for a request).
 #[inline]
 pub(crate) fn read(stream: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
-    Ok(rustix::io::read(stream, buffer)?)
+    Ok(recv(stream, buffer, RecvFlags::empty())?.0)
 }
 
 #[inline]
