@@ -111,7 +111,8 @@ pub(crate) fn accept_unix(listener: &UnixListener) -> io::Result<UnixStream> {
 /// `recv`, not `read`: the kernel goes to the socket at once, not by way of what files have (4 % of hyper's time for a request).
 #[inline]
 pub(crate) fn read(stream: impl AsFd, buffer: &mut [u8]) -> io::Result<usize> {
-    Ok(recv(stream, buffer, RecvFlags::empty())?.0)
+    // Without `TRUNC` the second figure is the first one.
+    Ok(recv(stream, buffer, RecvFlags::empty())?.1)
 }
 
 #[inline]
