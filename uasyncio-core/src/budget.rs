@@ -6,7 +6,10 @@
 
 use core::task::{Context, Poll};
 
-use crate::current;
+pub(crate) use self::counter::Budget;
+#[cfg(feature = "std")]
+pub(crate) use self::counter::Outer;
+use self::counter::{give_back, spend};
 
 /// Takes one operation from the budget of the task that is being polled.
 ///
@@ -36,14 +39,7 @@ use crate::current;
 /// ```
 #[inline]
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
-    #[cfg(feature = "alloc")]
-    if let Some(state) = current::get() {
-        return if state.spend() { Poll::Ready(()) } else { exhausted(cx) };
-    }
-    match current::with_turn(|turn| turn.spend()) {
-        Some(false) => exhausted(cx),
-        _ => Poll::Ready(()),
-    }
+    if spend() { Poll::Ready(()) } else { exhausted(cx) }
 }
 
 /// Gives back what [`poll_proceed`] took, for an operation that then had to wait.
@@ -65,11 +61,7 @@ pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
 /// ```
 #[inline]
 pub fn refund() {
-    #[cfg(feature = "alloc")]
-    if let Some(state) = current::get() {
-        return state.refund();
-    }
-    current::with_turn(|turn| turn.refund());
+    give_back();
 }
 
 #[cold]
@@ -77,4 +69,134 @@ fn exhausted(cx: &mut Context<'_>) -> Poll<()> {
     crate::trace::waiting("its turn");
     cx.waker().wake_by_ref();
     Poll::Pending
+}
+
+/// How many operations a task may do in one poll.
+const PER_POLL: u8 = 128;
+
+/// With threads: a counter for each, so that an operation costs one subtraction, whatever kind of loop runs there, or none.
+#[cfg(feature = "std")]
+mod counter {
+    use super::PER_POLL;
+    use crate::current;
+    use core::cell::Cell;
+
+    std::thread_local! {
+        /// What the current poll has left. Where no loop runs it begins with so many that it hardly ever ends.
+        static LEFT: Cell<isize> = const { Cell::new(isize::MAX) };
+    }
+
+    #[inline]
+    pub(super) fn spend() -> bool {
+        let left = LEFT.get() - 1;
+        LEFT.set(left);
+        left >= 0 || is_unlimited()
+    }
+
+    #[inline]
+    pub(super) fn give_back() {
+        let left = LEFT.get();
+        if left < isize::from(PER_POLL) {
+            LEFT.set(left + 1);
+        }
+    }
+
+    /// When nothing is left: whether that is no matter, because no loop runs here.
+    #[cold]
+    fn is_unlimited() -> bool {
+        let is_unlimited = current::is_free();
+        LEFT.set(if is_unlimited { isize::MAX } else { 0 });
+        is_unlimited
+    }
+
+    /// What a loop has to do with the counter of its thread.
+    pub(crate) struct Budget;
+
+    impl Budget {
+        pub(crate) const fn new() -> Budget {
+            Budget
+        }
+
+        /// A poll begins.
+        #[inline]
+        pub(crate) fn refill(&self) {
+            LEFT.set(isize::from(PER_POLL));
+        }
+    }
+
+    /// Keeps what was left before a loop began to run, and brings it back.
+    pub(crate) struct Outer(isize);
+
+    impl Outer {
+        /// What runs until it is dropped has a budget of its own.
+        pub(crate) fn keep() -> Outer {
+            Outer(LEFT.replace(isize::from(PER_POLL)))
+        }
+    }
+
+    impl Drop for Outer {
+        fn drop(&mut self) {
+            LEFT.set(self.0);
+        }
+    }
+
+    #[test]
+    fn what_is_left_where_no_loop_runs_does_not_end() {
+        LEFT.set(1);
+        assert!((0..1_000).all(|_| spend()));
+        assert!(LEFT.get() > isize::MAX - 1_000);
+    }
+}
+
+/// Without threads: one in each loop. What runs elsewhere, such as in an interrupt, is no matter of theirs.
+#[cfg(not(feature = "std"))]
+mod counter {
+    use super::PER_POLL;
+    use crate::current;
+    use core::cell::Cell;
+
+    #[inline]
+    pub(super) fn spend() -> bool {
+        #[cfg(feature = "alloc")]
+        if let Some(state) = current::get() {
+            return state.budget().spend();
+        }
+        current::with_turn(|turn| turn.budget().spend()).unwrap_or(true)
+    }
+
+    #[inline]
+    pub(super) fn give_back() {
+        #[cfg(feature = "alloc")]
+        if let Some(state) = current::get() {
+            return state.budget().give_back();
+        }
+        current::with_turn(|turn| turn.budget().give_back());
+    }
+
+    /// What the current poll has left.
+    pub(crate) struct Budget(Cell<u8>);
+
+    impl Budget {
+        pub(crate) const fn new() -> Budget {
+            Budget(Cell::new(0))
+        }
+
+        /// A poll begins.
+        #[inline]
+        pub(crate) fn refill(&self) {
+            self.0.set(PER_POLL);
+        }
+
+        #[inline]
+        fn spend(&self) -> bool {
+            let left = self.0.get();
+            self.0.set(left.saturating_sub(1));
+            left > 0
+        }
+
+        #[inline]
+        fn give_back(&self) {
+            self.0.set((self.0.get() + 1).min(PER_POLL));
+        }
+    }
 }

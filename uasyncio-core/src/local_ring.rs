@@ -4,13 +4,18 @@
 //! so that positions count on for ever and a mask finds the slot.
 //!
 //! ```text
-//!   positions    ... head ───────► head + len ...      slot of a position: position & mask
+//!   positions    ... head ────────────► tail ...      slot of a position: position & mask
 //!                     the items
+//!                      pop_mark  ≤  tail  ≤  push_mark
 //! ```
 //!
-//! Invariant U18: the slots of the `len` positions from `head` on hold items, the others do not, and `limit` is at most the number
-//! of slots. Nothing of the user's runs between two steps of which the first breaks this: items are moved in and out, and never
-//! cloned, compared or dropped there. Even the program's allocator may use the ring: it is called when all of that holds.
+//! How far each quick way goes is a mark, so that it compares once and changes one number. (In rings between two threads each side
+//! remembers how far the other one was for a like reason: MCRingBuffer, Lee, Bu and Chandranmenon 2010.)
+//!
+//! Invariant U18: the slots of the positions from `head` up to `tail` hold items, the others do not; `pop_mark` lies between the
+//! two, and `push_mark` between `tail` and the number of slots from `head` on. Nothing of the user's runs between two steps of which
+//! the first breaks this: items are moved in and out, and never cloned, compared or dropped there. Even the program's allocator may
+//! use the ring: it is called when all of that holds.
 
 use alloc::boxed::Box;
 use core::cell::Cell;
@@ -45,8 +50,9 @@ pub struct LocalRing<T> {
     /// One less than there are slots.
     mask: Cell<usize>,
     head: Cell<usize>,
-    len: Cell<usize>,
-    limit: Cell<usize>,
+    tail: Cell<usize>,
+    push_mark: Cell<usize>,
+    pop_mark: Cell<usize>,
 }
 
 impl<T> LocalRing<T> {
@@ -58,7 +64,14 @@ impl<T> LocalRing<T> {
     /// ```
     pub const fn new() -> LocalRing<T> {
         let slots = NonNull::slice_from_raw_parts(NonNull::dangling(), 0);
-        LocalRing { slots: Cell::new(slots), mask: Cell::new(0), head: Cell::new(0), len: Cell::new(0), limit: Cell::new(0) }
+        LocalRing {
+            slots: Cell::new(slots),
+            mask: Cell::new(0),
+            head: Cell::new(0),
+            tail: Cell::new(0),
+            push_mark: Cell::new(0),
+            pop_mark: Cell::new(0),
+        }
     }
 
     /// How many items there are.
@@ -69,7 +82,21 @@ impl<T> LocalRing<T> {
     /// ```
     #[inline]
     pub fn len(&self) -> usize {
-        self.len.get()
+        self.tail.get().wrapping_sub(self.head.get())
+    }
+
+    /// How many items were pushed since it was made, less those that were popped from the back; it wraps around.
+    ///
+    /// ```
+    /// # use uasyncio_core::LocalRing;
+    /// let ring = LocalRing::new();
+    /// ring.push_back(1);
+    /// ring.pop_front();
+    /// assert_eq!(ring.end(), 1);
+    /// ```
+    #[inline]
+    pub fn end(&self) -> usize {
+        self.tail.get()
     }
 
     /// Whether there is none.
@@ -83,7 +110,7 @@ impl<T> LocalRing<T> {
         self.len() == 0
     }
 
-    /// Puts an item at the back.
+    /// Puts an item at the back. The quick way of pushing ends here.
     ///
     /// # Panics
     ///
@@ -101,51 +128,53 @@ impl<T> LocalRing<T> {
             self.grow();
         }
         // SAFETY: U18. The ring is not full.
-        unsafe { self.push_into_slot(item) }
+        unsafe { self.push_into_slot(item) };
+        self.forbid_pushes();
     }
 
-    /// Puts an item at the back, if there are fewer than [`set_limit`](LocalRing::set_limit) has said: the quickest way.
+    /// Puts an item at the back, if [`allow_pushes`](LocalRing::allow_pushes) lets it: the quickest way.
     ///
     /// # Errors
     ///
-    /// The item, if there are as many.
+    /// The item, if it does not.
     ///
     /// ```
     /// # use uasyncio_core::LocalRing;
     /// let ring = LocalRing::new();
-    /// assert_eq!(ring.push_below_limit(1), Err(1));
+    /// assert_eq!(ring.push_quickly(1), Err(1));
     /// ring.push_back(1);
-    /// ring.set_limit(2);
-    /// assert_eq!(ring.push_below_limit(2), Ok(()));
-    /// assert_eq!(ring.push_below_limit(3), Err(3));
+    /// ring.allow_pushes(2);
+    /// assert_eq!(ring.push_quickly(2), Ok(()));
+    /// assert_eq!(ring.push_quickly(3), Err(3));
     /// ```
     #[inline(always)]
-    pub fn push_below_limit(&self, item: T) -> Result<(), T> {
-        if self.len() >= self.limit.get() {
+    pub fn push_quickly(&self, item: T) -> Result<(), T> {
+        if self.tail.get() == self.push_mark.get() {
             return Err(item);
         }
-        // SAFETY: U18. The limit is no more than there are slots, so the ring is not full.
+        // SAFETY: U18. The mark is no further than the slots, so the ring is not full.
         unsafe { self.push_into_slot(item) };
         Ok(())
     }
 
-    /// Says how many items there may be after a [`push_below_limit`](LocalRing::push_below_limit).
+    /// Opens the quick way of pushing until there are `limit` items, or as many as there are slots at this moment.
     ///
-    /// It counts up to the number of slots there are at this moment, and until the ring grows or is taken: from then on, as at
-    /// first, the limit is 0.
+    /// Pops do not count: it ends when so many were pushed as there was room for. It ends, too, with a push of another
+    /// kind and with [`pop_back`](LocalRing::pop_back). A limit of 0 closes it.
     ///
     /// ```
     /// # use uasyncio_core::LocalRing;
     /// let ring = LocalRing::new();
-    /// ring.set_limit(5);
-    /// assert_eq!(ring.push_below_limit(1), Err(1)); // there are no slots yet
+    /// ring.allow_pushes(5);
+    /// assert_eq!(ring.push_quickly(1), Err(1)); // there are no slots yet
     /// ```
     #[inline]
-    pub fn set_limit(&self, limit: usize) {
-        self.limit.set(limit.min(self.slots.get().len()));
+    pub fn allow_pushes(&self, limit: usize) {
+        let room = limit.min(self.slots.get().len());
+        self.push_mark.set(self.head.get().wrapping_add(room.max(self.len())));
     }
 
-    /// Takes the item at the front.
+    /// Takes the item at the front. The quick way of popping ends here.
     ///
     /// ```
     /// # use uasyncio_core::LocalRing;
@@ -156,15 +185,52 @@ impl<T> LocalRing<T> {
     /// ```
     #[inline]
     pub fn pop_front(&self) -> Option<T> {
-        let left = self.len().checked_sub(1)?;
-        let first = self.slot(0);
-        self.len.set(left);
-        self.head.set(self.head.get().wrapping_add(1));
-        // SAFETY: U18. The first slot held an item, which is ours since the positions have moved on.
-        Some(unsafe { first.read() })
+        if self.is_empty() {
+            return None;
+        }
+        // SAFETY: U18. The ring is not empty.
+        let item = unsafe { self.pop_from_slot() };
+        self.forbid_pops();
+        Some(item)
     }
 
-    /// Takes the item at the back.
+    /// Takes the item at the front, if [`allow_pops`](LocalRing::allow_pops) lets it: the quickest way.
+    ///
+    /// ```
+    /// # use uasyncio_core::LocalRing;
+    /// let ring = LocalRing::new();
+    /// ring.push_back(1);
+    /// assert_eq!(ring.pop_quickly(), None);
+    /// ring.allow_pops(0);
+    /// assert_eq!(ring.pop_quickly(), Some(1));
+    /// ```
+    #[inline(always)]
+    pub fn pop_quickly(&self) -> Option<T> {
+        if self.head.get() == self.pop_mark.get() {
+            return None;
+        }
+        // SAFETY: U18. The mark is no further than the tail, so the ring is not empty.
+        Some(unsafe { self.pop_from_slot() })
+    }
+
+    /// Opens the quick way of popping until the last `keep` of the items that there are at this moment.
+    ///
+    /// It ends, too, with a pop of another kind and when the ring grows. To keep `usize::MAX` closes it.
+    ///
+    /// ```
+    /// # use uasyncio_core::LocalRing;
+    /// let ring = LocalRing::new();
+    /// ring.push_back(1);
+    /// ring.push_back(2);
+    /// ring.allow_pops(1);
+    /// assert_eq!((ring.pop_quickly(), ring.pop_quickly()), (Some(1), None));
+    /// ```
+    #[inline]
+    pub fn allow_pops(&self, keep: usize) {
+        self.pop_mark.set(self.tail.get().wrapping_sub(keep.min(self.len())));
+    }
+
+    /// Takes the item at the back. Both quick ways end here.
     ///
     /// ```
     /// # use uasyncio_core::LocalRing;
@@ -175,10 +241,15 @@ impl<T> LocalRing<T> {
     /// ```
     #[inline]
     pub fn pop_back(&self) -> Option<T> {
-        let left = self.len().checked_sub(1)?;
-        self.len.set(left);
-        // SAFETY: U18. The last slot held an item, which is ours since the length has shrunk.
-        Some(unsafe { self.slot(left).read() })
+        if self.is_empty() {
+            return None;
+        }
+        let last = self.tail.get().wrapping_sub(1);
+        self.tail.set(last);
+        self.forbid_pushes();
+        self.forbid_pops();
+        // SAFETY: U18. The last slot held an item, which is ours since the tail has moved.
+        Some(unsafe { self.slot(last).read() })
     }
 
     /// Takes all items, and the memory with them.
@@ -193,15 +264,35 @@ impl<T> LocalRing<T> {
     pub fn take(&self) -> LocalRing<T> {
         let other = LocalRing::new();
         self.swap(&other);
+        self.begin_at(other.tail.get());
         other
+    }
+
+    #[inline]
+    fn forbid_pushes(&self) {
+        self.push_mark.set(self.tail.get());
+    }
+
+    #[inline]
+    fn forbid_pops(&self) {
+        self.pop_mark.set(self.head.get());
     }
 
     fn swap(&self, other: &LocalRing<T>) {
         self.slots.swap(&other.slots);
         self.mask.swap(&other.mask);
         self.head.swap(&other.head);
-        self.len.swap(&other.len);
-        self.limit.swap(&other.limit);
+        self.tail.swap(&other.tail);
+        self.push_mark.swap(&other.push_mark);
+        self.pop_mark.swap(&other.pop_mark);
+    }
+
+    /// Sets all positions of an empty ring.
+    fn begin_at(&self, position: usize) {
+        self.head.set(position);
+        self.tail.set(position);
+        self.push_mark.set(position);
+        self.pop_mark.set(position);
     }
 
     /// # Safety
@@ -209,16 +300,26 @@ impl<T> LocalRing<T> {
     /// The ring is not full.
     #[inline(always)]
     unsafe fn push_into_slot(&self, item: T) {
-        let len = self.len();
+        let tail = self.tail.get();
         // SAFETY: U18. The slot behind the last item is there, since the ring is not full, and holds none.
-        unsafe { self.slot(len).write(item) };
-        self.len.set(len + 1);
+        unsafe { self.slot(tail).write(item) };
+        self.tail.set(tail.wrapping_add(1));
     }
 
-    /// Where the item with this index lies. It can be looked at only if there are slots.
+    /// # Safety
+    ///
+    /// The ring is not empty.
+    #[inline(always)]
+    unsafe fn pop_from_slot(&self) -> T {
+        let head = self.head.get();
+        self.head.set(head.wrapping_add(1));
+        // SAFETY: U18. The first slot held an item, which is ours since the head has moved on.
+        unsafe { self.slot(head).read() }
+    }
+
+    /// Where the item with this position lies. It can be looked at only if there are slots.
     #[inline]
-    fn slot(&self, index: usize) -> *mut T {
-        let position = self.head.get().wrapping_add(index);
+    fn slot(&self, position: usize) -> *mut T {
         self.slots.get().as_ptr().cast::<T>().wrapping_add(position & self.mask.get())
     }
 
@@ -230,6 +331,7 @@ impl<T> LocalRing<T> {
         let larger = LocalRing::new();
         larger.slots.set(NonNull::from(Box::leak(Box::new_uninit_slice(count))));
         larger.mask.set(count - 1);
+        larger.begin_at(self.head.get());
         while let Some(item) = self.pop_front() {
             larger.push_back(item);
         }

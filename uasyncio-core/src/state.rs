@@ -11,6 +11,9 @@ use core::cell::{Cell, RefCell};
 use core::ptr::NonNull;
 use core::task::Context;
 
+use crate::budget::Budget;
+#[cfg(feature = "std")]
+use crate::budget::Outer;
 use crate::catch_cancel::Catchers;
 use crate::cell::{self, Runnable, Step};
 use crate::current;
@@ -29,14 +32,12 @@ use crate::{Platform, TaskId, TaskInfo, Ticks};
 const POLLS_PER_PASS: u32 = 61;
 /// How many timers a pass moves or fires.
 const TIMERS_PER_PASS: usize = 1024;
-/// How many always-ready operations a task may do in one poll; see [`budget`](crate::budget).
-const BUDGET_PER_POLL: u32 = 128;
 
 #[repr(C)]
 pub(crate) struct LoopState {
     pub(crate) gate: Gate, // first, for `Page::belongs_to` costs one load less
     queue: Fifo,
-    budget: Cell<u32>,
+    budget: Budget,
     /// The clock as the current poll has read it, once it has.
     clock: Cell<Option<Ticks>>,
     current: Cell<Option<SlotRef>>,
@@ -81,7 +82,7 @@ impl LoopState {
         LoopState {
             gate: Gate::new(),
             queue: Fifo::new(),
-            budget: Cell::new(0),
+            budget: Budget::new(),
             clock: Cell::new(None),
             current: Cell::new(None),
             running: Cell::new(false),
@@ -176,6 +177,8 @@ impl LoopState {
             state: self,
             was_running: self.running.replace(true),
             task: self.current.take(),
+            #[cfg(feature = "std")]
+            _budget: Outer::keep(),
             outer: current::replace(Some(self)),
             platform,
         }
@@ -383,7 +386,7 @@ impl LoopState {
             left.set(left.get() - 1);
             self.current.set(Some(slot));
             self.clock.set(None);
-            self.budget.set(BUDGET_PER_POLL);
+            self.budget.refill();
             #[cfg(feature = "trace")]
             crate::trace::begin_poll(slot);
             let waker = core::mem::ManuallyDrop::new(waker(slot));
@@ -452,20 +455,9 @@ impl LoopState {
 
     // What leaf futures use.
 
-    /// Takes one operation from the budget of the task that is being polled.
-    #[inline]
-    pub(crate) fn spend(&self) -> bool {
-        let left = self.budget.get();
-        if left > 0 {
-            self.budget.set(left - 1);
-        }
-        left > 0
-    }
-
-    /// Gives one operation back.
-    #[inline]
-    pub(crate) fn refund(&self) {
-        self.budget.set(self.budget.get().saturating_add(1).min(BUDGET_PER_POLL));
+    #[cfg(not(feature = "std"))]
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     #[cold]
@@ -554,6 +546,8 @@ pub(crate) struct Entered {
     was_running: bool,
     task: Option<SlotRef>,
     outer: Option<&'static LoopState>,
+    #[cfg(feature = "std")]
+    _budget: Outer,
     platform: Option<Rc<dyn Platform>>,
 }
 

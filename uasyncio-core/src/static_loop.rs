@@ -196,7 +196,12 @@ impl<const N: usize> StaticLoop<N> {
         platform.enter();
         // SAFETY: U19. `_entered` leaves it, on every way out of here; this is where it was found free.
         unsafe { current::enter(&turn) };
-        let _entered = Entered { platform, turn: &turn };
+        let _entered = Entered {
+            platform,
+            turn: &turn,
+            #[cfg(feature = "std")]
+            _budget: crate::budget::Outer::keep(),
+        };
         // Asked again, so that the compiler knows the answer wherever it counts.
         let notifier = notifier.as_ref().filter(|_| platform.needs_notice());
         loop {
@@ -240,6 +245,8 @@ impl Drop for Release {
 struct Entered<'r, 't, P: Platform> {
     platform: &'r P,
     turn: &'r Turn<'r, 't>,
+    #[cfg(feature = "std")]
+    _budget: crate::budget::Outer,
 }
 
 impl<P: Platform> Drop for Entered<'_, '_, P> {

@@ -376,8 +376,7 @@ impl<'l> WaitNode<'l> {
                 crate::trace::waiting(reason);
                 let waker = cx.waker().clone();
                 if link.state() == State::Waiting {
-                    // There is none yet: nothing is dropped.
-                    link.more.waker.set(Some(waker));
+                    core::mem::forget(link.more.waker.replace(Some(waker))); // there was none yet
                 } else {
                     waker.wake(); // the clone has made it granted
                 }

@@ -6,11 +6,12 @@ mod common;
 
 use std::cell::Cell;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use common::at_both_starts;
-use uasyncio_core::{VirtualTime, budget, call_soon, create_task, sleep_ms, spawn, yield_now};
+use uasyncio_core::{EventLoop, StaticLoop, VirtualTime, budget, call_soon, create_task, sleep_ms, spawn, yield_now};
 
 /// An operation that is always ready, as the leaf futures of the crates make them: a try that asks the budget first.
 async fn always_ready() {
@@ -60,11 +61,6 @@ fn a_task_has_128_operations_a_poll() {
 #[test]
 fn each_poll_has_its_own() {
     at_both_starts(|event_loop, _| {
-        let waker = Waker::noop();
-        let spend = |operations: usize| {
-            let cx = &mut Context::from_waker(waker);
-            (0..operations).filter(|_| budget::poll_proceed(cx).is_ready()).count()
-        };
         event_loop
             .run_until_complete(async {
                 assert_eq!(spend(200), 128);
@@ -80,6 +76,37 @@ fn each_poll_has_its_own() {
             .unwrap();
         assert_eq!(spend(1_000), 1_000, "outside a loop there is no budget");
     });
+}
+
+/// How many of so many operations are done before the budget is spent.
+fn spend(operations: usize) -> usize {
+    let cx = &mut Context::from_waker(Waker::noop());
+    (0..operations).filter(|_| budget::poll_proceed(cx).is_ready()).count()
+}
+
+/// A loop inside a task of another one has budgets of its own, and leaves the task what it had.
+#[test]
+fn a_loop_inside_a_poll_spends_nothing_of_it() {
+    at_both_starts(|event_loop, _| {
+        event_loop
+            .run_until_complete(async {
+                assert_eq!(spend(100), 100);
+                let inner = EventLoop::with_platform(VirtualTime::new());
+                let child = inner.create_task(async { spend(200) });
+                inner.turn().unwrap();
+                assert_eq!(spend(200), 28);
+                assert_eq!(child.await.unwrap(), 128);
+            })
+            .unwrap();
+    });
+}
+
+/// A static loop has the same budget, and leaves none behind.
+#[test]
+fn a_static_loop_has_it_too() {
+    static LOOP: StaticLoop<1> = StaticLoop::new();
+    LOOP.run(&VirtualTime::new(), [pin!(async { assert_eq!(spend(200), 128) })]);
+    assert_eq!(spend(1_000), 1_000);
 }
 
 /// Trap 15: a tight loop on something that is always ready does not block a ticker of 10 ms. Each operation takes a whole

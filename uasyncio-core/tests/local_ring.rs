@@ -16,6 +16,7 @@ use uasyncio_core::LocalRing;
 fn it_does_what_a_deque_does() {
     for seed in 0..if cfg!(miri) { 3 } else { 100 } {
         let (ring, mut deque) = (LocalRing::new(), VecDeque::new());
+        let (mut limit, mut pops) = (0, 0);
         let mut random = Random::seeded(seed);
         for item in 0..if cfg!(miri) { 150 } else { 1_000 } {
             // Now and then it is mostly pushed, now and then mostly popped, so that it goes round, grows, and is empty again.
@@ -25,18 +26,32 @@ fn it_does_what_a_deque_does() {
                 if random.chance(50) {
                     deque.push_back(item.clone());
                     ring.push_back(item);
-                } else if ring.push_below_limit(item.clone()).is_ok() {
+                } else if ring.push_quickly(item.clone()).is_ok() {
                     deque.push_back(item);
+                    assert!(deque.len() <= limit);
                 }
+            } else if random.chance(20) {
+                assert_eq!(ring.pop_back(), deque.pop_back());
+                pops = 0;
             } else if random.chance(50) {
                 assert_eq!(ring.pop_front(), deque.pop_front());
-            } else {
-                assert_eq!(ring.pop_back(), deque.pop_back());
+                pops = 0;
+            } else if let Some(item) = ring.pop_quickly() {
+                assert_eq!(Some(item), deque.pop_front());
+                assert_ne!(pops, 0);
+                pops -= 1;
             }
-            if random.chance(10) {
-                ring.set_limit(item / 20);
+            if random.chance(30) {
+                limit = item / 20;
+                ring.allow_pushes(limit);
+            }
+            if random.chance(30) {
+                let keep = random.below(6);
+                ring.allow_pops(keep);
+                pops = deque.len().saturating_sub(keep);
             }
             if random.chance(1) {
+                pops = 0;
                 let taken = ring.take();
                 assert_eq!(std::iter::from_fn(|| taken.pop_front()).collect::<VecDeque<_>>(), deque);
                 deque.clear();
@@ -47,22 +62,62 @@ fn it_does_what_a_deque_does() {
 }
 
 #[test]
-fn a_limit_is_kept_and_ends_when_the_ring_grows_or_is_taken() {
+fn quick_pushes_end_at_the_limit_and_when_the_ring_grows_or_is_taken() {
     let ring = LocalRing::new();
-    ring.set_limit(usize::MAX);
-    assert_eq!(ring.push_below_limit(0), Err(0), "there are no slots");
+    ring.allow_pushes(usize::MAX);
+    assert_eq!(ring.push_quickly(0), Err(0), "there are no slots");
     ring.push_back(0);
-    assert_eq!(ring.push_below_limit(1), Err(1), "the limit was set before the ring grew");
-    ring.set_limit(2);
-    assert_eq!((ring.push_below_limit(1), ring.push_below_limit(2)), (Ok(()), Err(2)));
-    ring.set_limit(usize::MAX);
-    let pushed = (2..100).take_while(|item| ring.push_below_limit(*item).is_ok()).count();
+    assert_eq!(ring.push_quickly(1), Err(1), "the limit was set before the ring grew");
+    ring.allow_pushes(2);
+    assert_eq!((ring.push_quickly(1), ring.push_quickly(2)), (Ok(()), Err(2)));
+    ring.allow_pushes(1);
+    assert_eq!(ring.push_quickly(2), Err(2), "there are more than that already");
+    ring.allow_pushes(3);
+    assert_eq!(ring.pop_front(), Some(0));
+    assert_eq!((ring.push_quickly(2), ring.push_quickly(3)), (Ok(()), Err(3)), "there was room for one when it was opened");
+    ring.allow_pushes(0);
+    assert_eq!(ring.push_quickly(3), Err(3));
+    ring.allow_pushes(usize::MAX);
+    let pushed = (3..100).take_while(|item| ring.push_quickly(*item).is_ok()).count();
     assert_eq!(ring.len(), 2 + pushed, "no more than there are slots");
     assert!(ring.len().is_power_of_two());
-    assert_eq!(ring.pop_front(), Some(0));
+    assert_eq!(ring.pop_front(), Some(1));
+    ring.allow_pushes(usize::MAX);
     let taken = ring.take();
-    assert_eq!(ring.push_below_limit(5), Err(5), "there are no slots any more");
-    assert_eq!((taken.push_below_limit(5), taken.pop_back(), taken.pop_front()), (Ok(()), Some(5), Some(1)));
+    assert_eq!(ring.push_quickly(5), Err(5), "there are no slots any more");
+    assert_eq!((taken.push_quickly(5), taken.pop_back(), taken.pop_front()), (Ok(()), Some(5), Some(2)));
+}
+
+#[test]
+fn quick_pops_leave_what_is_to_be_kept_and_what_comes_later() {
+    let ring = LocalRing::new();
+    (0..4).for_each(|item| ring.push_back(item));
+    assert_eq!(ring.pop_quickly(), None, "nothing was said yet");
+    ring.allow_pops(2);
+    ring.push_back(4); // the ring grows
+    ring.allow_pops(3);
+    ring.push_back(5);
+    assert_eq!((ring.pop_quickly(), ring.pop_quickly(), ring.pop_quickly()), (Some(0), Some(1), None));
+    ring.allow_pops(9);
+    assert_eq!(ring.pop_quickly(), None, "there are not so many");
+    ring.allow_pops(0);
+    assert_eq!((ring.pop_quickly(), ring.pop_front(), ring.pop_quickly()), (Some(2), Some(3), None), "a pop of another kind");
+    ring.allow_pops(0);
+    assert_eq!((ring.pop_back(), ring.pop_quickly()), (Some(5), None), "a pop of another kind");
+    ring.allow_pops(0);
+    assert_eq!((ring.pop_quickly(), ring.pop_quickly(), ring.len()), (Some(4), None, 0));
+}
+
+#[test]
+fn its_end_counts_what_was_pushed() {
+    let ring = LocalRing::new();
+    (0..5).for_each(|item| ring.push_back(item));
+    ring.pop_front();
+    ring.pop_back();
+    assert_eq!(ring.end(), 4);
+    assert_eq!((ring.take().end(), ring.end(), ring.len()), (4, 4, 0));
+    (0..9).for_each(|item| ring.push_back(item));
+    assert_eq!((ring.end(), ring.len()), (13, 9));
 }
 
 #[test]

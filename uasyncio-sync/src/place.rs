@@ -49,23 +49,30 @@ impl<'l> Place<'l> {
     /// [Waits](WaitNode::poll_wait) in `list`, which is always the same one.
     #[inline]
     pub(crate) fn poll_wait(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         list: &'l WaitList,
         cx: &mut Context<'_>,
         demand: u32,
         reason: &'static str,
     ) -> Poll<()> {
+        if self.as_mut().take_grant() {
+            return Poll::Ready(());
+        }
+        self.wait(list, cx, demand, reason);
+        Poll::Pending
+    }
+
+    /// The same for one that was not granted anything.
+    #[inline]
+    pub(crate) fn wait(self: Pin<&mut Self>, list: &'l WaitList, cx: &mut Context<'_>, demand: u32, reason: &'static str) {
         let mut place = self.project().node;
         if place.is_none() {
-            // In a branch of its own, so that what is new is written once.
             place.set(Some(WaitNode::new(list)));
-            return place.as_pin_mut().map_or(Poll::Pending, |node| node.poll_wait(cx, demand, reason));
         }
-        let polled = place.as_mut().as_pin_mut().map_or(Poll::Pending, |node| node.poll_wait(cx, demand, reason));
-        if polled.is_ready() {
-            place.set(None);
+        if let Some(node) = place.as_pin_mut() {
+            let polled = node.poll_wait(cx, demand, reason);
+            debug_assert!(polled.is_pending(), "a grant is lost");
         }
-        polled
     }
 
     /// Waits no longer. `true`: what it waited for had been granted, and was not taken.

@@ -17,11 +17,12 @@
 //!
 //! # Quick and careful
 //!
-//! As long as nobody waits, putting and getting compare one number each: there is room if there are fewer items than the limit
-//! that the storage was told, and an item if there are more than `get_above`. While somebody waits whom it would concern, these
-//! are 0 and `usize::MAX`, so that whoever comes goes the careful way and looks at all of the above. They may be too strict, but
-//! never too lax: before foreign code runs they are made strict, and each careful step ends with them right (`settle`). What is
-//! careful is `#[cold]`: not that it were slow, but so that the compiler lays out the quick way in one piece.
+//! As long as nobody waits, putting and getting go a quick way that the storage may have: one comparison, with a mark that says how
+//! far it is open. A mark may be too strict, but never too lax. So the quick way of getting is closed when somebody begins to wait
+//! for room, and that of putting when somebody begins to wait for an item; whatever else changes leaves a mark as right as it was,
+//! or stricter. It is set right by whoever finds a quick way closed and could have gone it.
+//!
+//! What is careful is `#[cold]`: not that it were slow, but so that the compiler lays out the quick way in one piece.
 
 mod futures;
 mod order;
@@ -30,7 +31,6 @@ use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
 
 use uasyncio_core::WaitList;
 
@@ -76,9 +76,8 @@ use crate::{GetNowaitError, PutNowaitError};
 /// ```
 pub struct Queue<T, O = Fifo<T>> {
     storage: O,
-    get_above: Cell<usize>,
-    /// How many items were put, less those that were done.
-    unfinished: Cell<usize>,
+    /// How many of the items that were put are done; it wraps around.
+    done: Cell<usize>,
     getting: WaitList,
     putting: WaitList,
     /// `usize::MAX`, if it was shut down.
@@ -130,8 +129,7 @@ impl<T, O> Queue<T, O> {
         };
         Queue {
             storage,
-            get_above: Cell::new(0),
-            unfinished: Cell::new(0),
+            done: Cell::new(0),
             getting: WaitList::new(),
             putting: WaitList::new(),
             promised: Cell::new(0),
@@ -163,59 +161,6 @@ impl<T, O> Queue<T, O> {
     #[inline]
     pub fn is_shut_down(&self) -> bool {
         self.promised.get() == usize::MAX
-    }
-
-    /// Waits until all items that were put have been got and [done](Queue::task_done). asyncio's `join`.
-    ///
-    /// When nothing is unfinished there is nothing to wait for. Otherwise it ends when the number of unfinished items becomes
-    /// 0, even if it has grown again before the task runs.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future has no effect on the queue.
-    ///
-    /// ```
-    /// use uasyncio_core::{create_task, run};
-    /// use uasyncio_sync::Queue;
-    /// # use std::rc::Rc;
-    ///
-    /// run(async {
-    ///     let queue = Rc::new(Queue::unbounded());
-    ///     queue.put_nowait("a job").unwrap();
-    ///     let jobs = queue.clone();
-    ///     let _worker = create_task(async move {
-    ///         while let Ok(_job) = jobs.get().await {
-    ///             jobs.task_done();
-    ///         }
-    ///     });
-    ///     queue.join().await;
-    /// });
-    /// ```
-    pub fn join(&self) -> QueueJoin<'_, T, O> {
-        QueueJoin::new(self)
-    }
-
-    /// Says that the work on one item that was got is done. asyncio's `task_done`; only for the sake of [`join`](Queue::join).
-    ///
-    /// # Panics
-    ///
-    /// When it is called more often than items were put, where asyncio has a `ValueError`.
-    ///
-    /// ```
-    /// # use uasyncio_sync::Queue;
-    /// # let queue = Queue::unbounded();
-    /// queue.put_nowait("a job").unwrap();
-    /// let _job = queue.get_nowait().unwrap();
-    /// queue.task_done();
-    /// ```
-    #[track_caller]
-    pub fn task_done(&self) {
-        let unfinished = self.unfinished.get();
-        assert!(unfinished > 0, "`task_done` is called more often than items were put");
-        self.unfinished.set(unfinished - 1);
-        if unfinished == 1 {
-            self.joining.wake_all();
-        }
     }
 }
 
@@ -278,7 +223,7 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
     /// ```
     #[inline]
     pub fn put_nowait(&self, item: T) -> Result<(), PutNowaitError<T>> {
-        let Err(item) = self.put_quickly(item) else { return Ok(()) };
+        let Err(item) = self.storage.push_quickly(item) else { return Ok(()) };
         if self.has_room() {
             self.insert(item);
             Ok(())
@@ -328,7 +273,7 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
     /// ```
     #[inline]
     pub fn get_nowait(&self) -> Result<T, GetNowaitError> {
-        if let Some(item) = self.get_quickly() {
+        if let Some(item) = self.storage.pop_quickly() {
             Ok(item)
         } else if self.has_item() || self.is_shut_down() {
             self.remove().ok_or(GetNowaitError::QueueShutDown)
@@ -359,6 +304,55 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
     /// ```
     pub fn stream(&self) -> QueueStream<'_, T, O> {
         QueueStream::new(self)
+    }
+
+    /// Waits until all items that were put have been got and [done](Queue::task_done). asyncio's `join`.
+    ///
+    /// When nothing is unfinished there is nothing to wait for. Otherwise it ends when the number of unfinished items becomes
+    /// 0, even if it has grown again before the task runs.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future has no effect on the queue.
+    ///
+    /// ```
+    /// use uasyncio_core::{create_task, run};
+    /// use uasyncio_sync::Queue;
+    /// # use std::rc::Rc;
+    ///
+    /// run(async {
+    ///     let queue = Rc::new(Queue::unbounded());
+    ///     queue.put_nowait("a job").unwrap();
+    ///     let jobs = queue.clone();
+    ///     let _worker = create_task(async move {
+    ///         while let Ok(_job) = jobs.get().await {
+    ///             jobs.task_done();
+    ///         }
+    ///     });
+    ///     queue.join().await;
+    /// });
+    /// ```
+    pub fn join(&self) -> QueueJoin<'_, T, O> {
+        QueueJoin::new(self)
+    }
+
+    /// Says that the work on one item that was got is done. asyncio's `task_done`; only for the sake of [`join`](Queue::join).
+    ///
+    /// # Panics
+    ///
+    /// When it is called more often than items were put, where asyncio has a `ValueError`.
+    ///
+    /// ```
+    /// # use uasyncio_sync::Queue;
+    /// # let queue = Queue::unbounded();
+    /// queue.put_nowait("a job").unwrap();
+    /// let _job = queue.get_nowait().unwrap();
+    /// queue.task_done();
+    /// ```
+    #[track_caller]
+    pub fn task_done(&self) {
+        assert!(self.unfinished() > 0, "`task_done` is called more often than items were put");
+        self.finish(1);
     }
 
     /// The number of items in the queue, including those that were promised to tasks that have not run yet.
@@ -415,37 +409,28 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
     pub fn shutdown(&self, immediate: bool) {
         self.promised.set(usize::MAX);
         self.places.set(0);
-        self.settle();
+        self.storage.allow_pushes(0);
+        self.storage.allow_pops(usize::MAX);
         let dropped = if immediate { self.storage.take() } else { O::default() };
-        let unfinished = self.unfinished.get();
-        self.unfinished.set(unfinished.saturating_sub(dropped.len()));
-        // Everything is as it will be; now others may run. In this order, from the last to the first:
+        let finished = dropped.len().min(self.unfinished());
+        // In this order, from the last to the first:
         let _dropped = dropped;
         let _putters = Finally(|| _ = self.putting.wake_all());
         let _getters = Finally(|| _ = self.getting.wake_all());
-        if unfinished > 0 && self.unfinished.get() == 0 {
+        self.finish(finished);
+    }
+
+    /// The number of items that were put and are not done.
+    fn unfinished(&self) -> usize {
+        self.storage.puts().wrapping_sub(self.done.get())
+    }
+
+    /// Counts items that are done.
+    fn finish(&self, count: usize) {
+        self.done.set(self.done.get().wrapping_add(count));
+        if count > 0 && self.unfinished() == 0 {
             self.joining.wake_all();
         }
-    }
-
-    /// Puts an item, if that may be done quickly.
-    #[inline(always)]
-    fn put_quickly(&self, item: T) -> Result<(), T> {
-        self.storage.push_below_limit(item)?;
-        self.unfinished.set(self.unfinished.get() + 1);
-        Ok(())
-    }
-
-    /// Takes the next item, if that may be done quickly.
-    #[inline(always)]
-    fn get_quickly(&self) -> Option<T> {
-        if !O::MAY_PANIC && self.storage.len() > self.get_above.get() { self.storage.pop() } else { None }
-    }
-
-    /// Sets right what may be done quickly.
-    fn settle(&self) {
-        self.storage.set_limit(if self.getting.is_empty() { self.places.get() } else { 0 });
-        self.get_above.set(if self.putting.is_empty() { self.promised.get() } else { usize::MAX });
     }
 
     /// Whether an item may be got without waiting and without overtaking anybody.
@@ -459,114 +444,99 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
     }
 
     /// Puts an item into a place that is free.
-    #[inline(never)]
     fn insert(&self, item: T) {
         let balance = Balance::before(self);
         self.storage.push(item);
         core::mem::forget(balance);
-        self.has_come();
+        self.promise_item();
+        if self.getting.is_empty() {
+            self.storage.allow_pushes(self.places.get());
+        }
     }
 
     /// Takes the next item, which is free. `None` only after a shutdown.
-    #[inline(never)]
     fn remove(&self) -> Option<T> {
         let balance = Balance::before(self);
         let item = self.storage.pop();
         core::mem::forget(balance);
         self.promise_room();
+        if self.putting.is_empty() {
+            self.storage.allow_pops(self.promised.get());
+        }
         item
     }
 
-    fn has_come(&self) {
-        self.unfinished.set(self.unfinished.get() + 1);
-        self.promise_item();
-    }
-
     /// Promises the item that has become free to the one who waits longest.
+    #[inline]
     fn promise_item(&self) {
         if !self.getting.is_empty() && self.has_item() {
             self.promised.set(self.promised.get() + 1);
-            self.get_above.set(usize::MAX);
             self.getting.wake_one();
         }
-        self.settle();
     }
 
     /// Promises the place that has become free to the one who waits longest.
+    #[inline]
     fn promise_room(&self) {
         if !self.putting.is_empty() && self.has_room() {
             self.places.set(self.places.get() - 1);
-            self.storage.set_limit(0);
             self.putting.wake_one();
         }
-        self.settle();
     }
 
-    /// The poll of a get that cannot have an item quickly.
-    fn poll_get<'q>(&'q self, place: Pin<&mut Place<'q>>, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        if place.is_taken() || !self.has_item() {
-            if self.is_shut_down() {
-                place.cancel();
-                return Poll::Ready(self.remove());
-            }
-            if !place.is_taken() {
-                refund();
-                self.storage.set_limit(0);
-            }
-            ready!(place.poll_wait(&self.getting, cx, 1, "an item in a queue"));
+    /// Whether a get that cannot go the quick way may take an item; if not, it has to wait.
+    #[inline]
+    fn grant_item(&self, mut place: Pin<&mut Place<'_>>) -> bool {
+        if place.as_mut().take_grant() {
             self.promised.set(self.promised.get() - 1);
+            return true;
         }
-        Poll::Ready(self.remove())
+        if place.is_taken() || self.has_item() {
+            return !place.is_taken();
+        }
+        refund();
+        self.storage.allow_pushes(0);
+        false
     }
 
-    /// Waits for a place, for a put that cannot have one quickly. `false`: there will be none any more.
-    fn poll_room<'q>(&'q self, place: Pin<&mut Place<'q>>, cx: &mut Context<'_>) -> Poll<bool> {
-        if place.is_taken() || !self.has_room() {
-            if self.is_shut_down() {
-                place.cancel();
-                return Poll::Ready(false);
-            }
-            if !place.is_taken() {
-                refund();
-                self.get_above.set(usize::MAX);
-            }
-            ready!(place.poll_wait(&self.putting, cx, 1, "room in a queue"));
+    /// Whether a put that cannot go the quick way may put its item; if not, it has to wait.
+    #[inline]
+    fn grant_room(&self, mut place: Pin<&mut Place<'_>>) -> bool {
+        if place.as_mut().take_grant() {
             self.places.set(self.places.get() + 1);
+            return true;
         }
-        Poll::Ready(true)
+        if place.is_taken() || self.has_room() {
+            return !place.is_taken();
+        }
+        refund();
+        self.storage.allow_pops(usize::MAX);
+        false
     }
 }
 
 /// Keeps the promises when the storage panics, which it does only if the comparison of items does.
-struct Balance<'q, T, O: QueueOrder<T>> {
-    queue: &'q Queue<T, O>,
-    /// The number of items before.
-    length: usize,
-}
+struct Balance<'q, T, O: QueueOrder<T>>(&'q Queue<T, O>);
 
 impl<'q, T, O: QueueOrder<T>> Balance<'q, T, O> {
     #[inline]
     fn before(queue: &'q Queue<T, O>) -> Option<Balance<'q, T, O>> {
-        O::MAY_PANIC.then(|| Balance { queue, length: queue.qsize() })
+        O::MAY_PANIC.then(|| Balance(queue))
     }
 }
 
 impl<T, O: QueueOrder<T>> Drop for Balance<'_, T, O> {
     fn drop(&mut self) {
         // What was promised to the one who panics is free again, on either side.
-        let _room = Finally(|| self.queue.promise_room());
-        if self.queue.qsize() > self.length {
-            self.queue.has_come();
-        } else {
-            self.queue.promise_item();
-        }
+        let _room = Finally(|| self.0.promise_room());
+        self.0.promise_item();
     }
 }
 
 impl<T, O: QueueOrder<T>> fmt::Debug for Queue<T, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Queue");
-        debug.field("qsize", &self.qsize()).field("maxsize", &self.maxsize).field("unfinished", &self.unfinished.get());
+        debug.field("qsize", &self.qsize()).field("maxsize", &self.maxsize).field("unfinished", &self.unfinished());
         debug.field("shut_down", &self.is_shut_down()).finish()
     }
 }

@@ -21,11 +21,8 @@ impl Turn {
         match *self {}
     }
 
-    pub(crate) fn spend(&self) -> bool {
-        match *self {}
-    }
-
-    pub(crate) fn refund(&self) {
+    #[cfg(not(feature = "std"))]
+    pub(crate) fn budget(&self) -> &crate::budget::Budget {
         match *self {}
     }
 

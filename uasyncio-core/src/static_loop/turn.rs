@@ -8,14 +8,13 @@ use core::task::{Context, Poll, Waker};
 
 use super::TableFull;
 use super::line::Slots;
+use crate::budget::Budget;
 use crate::timer_list::TimerList;
 use crate::timer_node::{Node, STATIC_ID, Timers, TimersId};
 use crate::{Platform, Ticks};
 
 /// How many polls a pass makes before it looks at the clock and at I/O again.
 const POLLS_PER_PASS: u32 = 61;
-/// How many always-ready operations a task may do in one poll; see [`budget`](crate::budget).
-const BUDGET_PER_POLL: u8 = 128;
 /// For [`Turn::current`]: no task.
 const NOBODY: usize = usize::MAX;
 
@@ -98,7 +97,7 @@ pub(crate) struct Turn<'r, 't> {
     left: Cell<usize>,
     /// The index of the task that is polled.
     current: Cell<usize>,
-    budget: Cell<u8>,
+    budget: Budget,
     /// The clock as the current poll has read it, once it has.
     clock: Cell<Option<Ticks>>,
     timers: TimerList,
@@ -113,7 +112,7 @@ impl<'r, 't> Turn<'r, 't> {
             world: platform,
             left: Cell::new(tasks),
             current: Cell::new(NOBODY),
-            budget: Cell::new(0),
+            budget: Budget::new(),
             clock: Cell::new(None),
             timers: TimerList::new(),
         }
@@ -152,7 +151,7 @@ impl<'r, 't> Turn<'r, 't> {
             let Some(mut task) = entry.task.take() else { continue };
             self.current.set(index);
             self.clock.set(None);
-            self.budget.set(BUDGET_PER_POLL);
+            self.budget.refill();
             #[cfg(feature = "trace")]
             entry.info.set(entry.info.get().begin_poll());
             let waker = ManuallyDrop::new(self.slots.waker(index));
@@ -208,18 +207,9 @@ impl<'r, 't> Turn<'r, 't> {
         self.world.now_rounded_up()
     }
 
-    /// Takes one operation from the budget of the task that is being polled.
-    #[inline]
-    pub(crate) fn spend(&self) -> bool {
-        let left = self.budget.get();
-        self.budget.set(left.saturating_sub(1));
-        left > 0
-    }
-
-    /// Gives one operation back.
-    #[inline]
-    pub(crate) fn refund(&self) {
-        self.budget.set((self.budget.get() + 1).min(BUDGET_PER_POLL));
+    #[cfg(not(feature = "std"))]
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     /// The index of the task that is being polled.

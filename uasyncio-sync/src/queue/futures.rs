@@ -54,7 +54,7 @@ impl<T, O: QueueOrder<T>> Future for QueuePut<'_, T, O> {
             *this.item = Some(item);
             return Poll::Pending;
         }
-        match queue.put_quickly(item) {
+        match queue.storage.push_quickly(item) {
             Ok(()) => Poll::Ready(Ok(())),
             Err(item) => self.poll_carefully(item, cx),
         }
@@ -75,15 +75,20 @@ impl<T, O: QueueOrder<T>> QueuePut<'_, T, O> {
     #[cold]
     #[inline(never)]
     fn poll_carefully(self: Pin<&mut Self>, item: T, cx: &mut Context<'_>) -> Poll<Result<(), QueueShutDown<T>>> {
-        let this = self.project();
-        *this.item = Some(item); // for as long as foreign code may run
-        let has_room = ready!(this.queue.poll_room(this.place, cx));
-        let item = this.item.take().unwrap_or_else(|| put_twice());
-        if !has_room {
-            return Poll::Ready(Err(QueueShutDown(item)));
+        let mut this = self.project();
+        let queue = *this.queue;
+        if queue.is_shut_down() {
+            *this.item = Some(item); // for as long as foreign code may run
+            this.place.cancel();
+            return Poll::Ready(Err(QueueShutDown(this.item.take().unwrap_or_else(|| put_twice()))));
         }
-        this.queue.insert(item);
-        Poll::Ready(Ok(()))
+        if queue.grant_room(this.place.as_mut()) {
+            queue.insert(item);
+            return Poll::Ready(Ok(()));
+        }
+        *this.item = Some(item);
+        this.place.wait(&queue.putting, cx, 1, "room in a queue");
+        Poll::Pending
     }
 }
 
@@ -131,7 +136,7 @@ impl<T, O: QueueOrder<T>> Future for QueueGet<'_, T, O> {
         let queue = self.queue;
         if !self.place.is_taken() {
             ready!(poll_proceed(cx));
-            if let Some(item) = queue.get_quickly() {
+            if let Some(item) = queue.storage.pop_quickly() {
                 return Poll::Ready(Ok(item));
             }
         }
@@ -144,8 +149,15 @@ impl<T, O: QueueOrder<T>> QueueGet<'_, T, O> {
     #[cold]
     #[inline(never)]
     fn poll_carefully(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, QueueShutDown>> {
-        let this = self.project();
-        this.queue.poll_get(this.place, cx).map(|item| item.ok_or(QueueShutDown(())))
+        let mut this = self.project();
+        let queue = *this.queue;
+        if queue.is_shut_down() {
+            this.place.cancel();
+        } else if !queue.grant_item(this.place.as_mut()) {
+            this.place.wait(&queue.getting, cx, 1, "an item in a queue");
+            return Poll::Pending;
+        }
+        Poll::Ready(queue.remove().ok_or(QueueShutDown(())))
     }
 }
 
@@ -215,12 +227,12 @@ impl<'q, T, O> QueueJoin<'q, T, O> {
     }
 }
 
-impl<T, O> Future for QueueJoin<'_, T, O> {
+impl<T, O: QueueOrder<T>> Future for QueueJoin<'_, T, O> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        if !this.place.is_taken() && this.queue.unfinished.get() == 0 {
+        if !this.place.is_taken() && this.queue.unfinished() == 0 {
             ready!(poll_proceed(cx));
             return Poll::Ready(());
         }

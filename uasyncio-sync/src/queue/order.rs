@@ -31,13 +31,30 @@ pub trait Storage<T>: Default {
     const MAY_PANIC: bool;
 
     fn len(&self) -> usize;
+    /// How many items were pushed; it wraps around.
+    fn puts(&self) -> usize;
     fn push(&self, item: T);
     fn pop(&self) -> Option<T>;
-    /// Pushes if there are fewer items than the limit, and memory for one more.
-    fn push_below_limit(&self, item: T) -> Result<(), T>;
-    fn set_limit(&self, limit: usize);
     /// Takes all items.
     fn take(&self) -> Self;
+
+    /// Pushes if there is a quick way and it is open.
+    #[inline(always)]
+    fn push_quickly(&self, item: T) -> Result<(), T> {
+        Err(item)
+    }
+
+    /// Pops if there is a quick way and it is open.
+    #[inline(always)]
+    fn pop_quickly(&self) -> Option<T> {
+        None
+    }
+
+    /// Opens the quick way of pushing until there are `limit` items. Every push of the other kind closes it.
+    fn allow_pushes(&self, _limit: usize) {}
+
+    /// Opens the quick way of popping until the last `keep` of the items that there are. Every pop of the other kind closes it.
+    fn allow_pops(&self, _keep: usize) {}
 }
 
 /// The order of [`Queue`](crate::Queue): first in, first out.
@@ -70,6 +87,11 @@ impl<T> Storage<T> for Fifo<T> {
     }
 
     #[inline]
+    fn puts(&self) -> usize {
+        self.0.end()
+    }
+
+    #[inline]
     fn push(&self, item: T) {
         self.0.push_back(item);
     }
@@ -79,18 +101,28 @@ impl<T> Storage<T> for Fifo<T> {
         self.0.pop_front()
     }
 
+    fn take(&self) -> Self {
+        Fifo(self.0.take())
+    }
+
     #[inline(always)]
-    fn push_below_limit(&self, item: T) -> Result<(), T> {
-        self.0.push_below_limit(item)
+    fn push_quickly(&self, item: T) -> Result<(), T> {
+        self.0.push_quickly(item)
+    }
+
+    #[inline(always)]
+    fn pop_quickly(&self) -> Option<T> {
+        self.0.pop_quickly()
     }
 
     #[inline]
-    fn set_limit(&self, limit: usize) {
-        self.0.set_limit(limit);
+    fn allow_pushes(&self, limit: usize) {
+        self.0.allow_pushes(limit);
     }
 
-    fn take(&self) -> Self {
-        Fifo(self.0.take())
+    #[inline]
+    fn allow_pops(&self, keep: usize) {
+        self.0.allow_pops(keep);
     }
 }
 
@@ -108,11 +140,14 @@ impl<T> fmt::Debug for Fifo<T> {
 /// let queue: &Queue<u8, Lifo<u8>> = &stack;
 /// # assert!(queue.empty());
 /// ```
-pub struct Lifo<T>(LocalRing<T>);
+pub struct Lifo<T> {
+    items: LocalRing<T>,
+    puts: Cell<usize>,
+}
 
 impl<T> Lifo<T> {
     pub(crate) const fn new() -> Lifo<T> {
-        Lifo(LocalRing::new())
+        Lifo { items: LocalRing::new(), puts: Cell::new(0) }
     }
 }
 
@@ -125,39 +160,31 @@ impl<T> Default for Lifo<T> {
 impl<T> Storage<T> for Lifo<T> {
     const MAY_PANIC: bool = false;
 
-    #[inline]
     fn len(&self) -> usize {
-        self.0.len()
+        self.items.len()
     }
 
-    #[inline]
+    fn puts(&self) -> usize {
+        self.puts.get()
+    }
+
     fn push(&self, item: T) {
-        self.0.push_back(item);
+        self.items.push_back(item);
+        self.puts.set(self.puts.get().wrapping_add(1));
     }
 
-    #[inline]
     fn pop(&self) -> Option<T> {
-        self.0.pop_back()
-    }
-
-    #[inline(always)]
-    fn push_below_limit(&self, item: T) -> Result<(), T> {
-        self.0.push_below_limit(item)
-    }
-
-    #[inline]
-    fn set_limit(&self, limit: usize) {
-        self.0.set_limit(limit);
+        self.items.pop_back()
     }
 
     fn take(&self) -> Self {
-        Lifo(self.0.take())
+        Lifo { items: self.items.take(), puts: self.puts.clone() }
     }
 }
 
 impl<T> fmt::Debug for Lifo<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Lifo({})", self.0.len())
+        write!(f, "Lifo({})", self.items.len())
     }
 }
 
@@ -200,6 +227,10 @@ impl<T: Ord> Storage<T> for SmallestFirst<T> {
         self.heap.borrow().len()
     }
 
+    fn puts(&self) -> usize {
+        self.count.get() as usize
+    }
+
     fn push(&self, item: T) {
         let number = self.count.get() + 1;
         self.count.set(number);
@@ -209,12 +240,6 @@ impl<T: Ord> Storage<T> for SmallestFirst<T> {
     fn pop(&self) -> Option<T> {
         self.heap.borrow_mut().pop().map(|numbered| numbered.item)
     }
-
-    fn push_below_limit(&self, item: T) -> Result<(), T> {
-        Err(item) // whatever compares items goes the careful way
-    }
-
-    fn set_limit(&self, _: usize) {}
 
     fn take(&self) -> Self {
         SmallestFirst { heap: RefCell::new(self.heap.take()), count: self.count.clone() }
