@@ -199,6 +199,16 @@ impl<T: ?Sized> LockCell<T> {
         self.line.locked.get()
     }
 
+    /// For a poll whose waker has made the value free while it was cloned.
+    #[cold]
+    #[inline(never)]
+    fn lock_late(&self, waker: Waker) -> Poll<LockCellGuard<'_, T>> {
+        self.line.locked.set(true);
+        let guard = LockCellGuard(self);
+        drop(waker);
+        Poll::Ready(guard)
+    }
+
     /// The value, without waiting: the exclusive borrow shows that nobody has it.
     ///
     /// ```
@@ -251,7 +261,7 @@ impl<'l, T: ?Sized> Future for LockCellAcquire<'l, T> {
                 crate::trace::waiting("a lock");
                 let waker = cx.waker().clone();
                 if !cell.line.locked.get() {
-                    return self.lock_late(waker);
+                    return cell.lock_late(waker);
                 }
                 // SAFETY: U13. It is pinned here, and `drop` makes it leave.
                 unsafe { cell.line.join(&self.link, waker) };
@@ -267,16 +277,6 @@ impl<'l, T: ?Sized> Future for LockCellAcquire<'l, T> {
 }
 
 impl<'l, T: ?Sized> LockCellAcquire<'l, T> {
-    /// For a poll whose waker has made the value free while it was cloned.
-    #[cold]
-    #[inline(never)]
-    fn lock_late(&self, waker: Waker) -> Poll<LockCellGuard<'l, T>> {
-        self.cell.line.locked.set(true);
-        let guard = LockCellGuard(self.cell);
-        drop(waker);
-        Poll::Ready(guard)
-    }
-
     /// For a poll of one in line: from now on this waker is woken.
     #[cold]
     #[inline(never)]
