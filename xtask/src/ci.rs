@@ -5,6 +5,7 @@ use crate::dependencies;
 use crate::firmware;
 use crate::matrix;
 use crate::package;
+use crate::poller;
 use crate::steps::Steps;
 use crate::toolchain::{self, OLDEST};
 use crate::workspace;
@@ -58,14 +59,11 @@ fn clippy(steps: &mut Steps) {
         let features = dependencies::BRINGS.iter().map(|(feature, _)| *feature);
         features.chain([""]).try_for_each(|feature| clippy(&format!("-p {} --features={feature}", dependencies::COMPAT)).run())
     });
-    for poller in matrix::OTHER_POLLERS {
+    for poller in poller::OTHERS {
         steps.step(&format!("clippy: {poller} poller"), |_| {
-            let flags = matrix::poller_flags(poller);
             // The notes know nothing of pollers, and SQLite takes its time.
-            clippy("--workspace --exclude uasyncio-notes --all-targets")
-                .rustflags(&flags)
-                .folder(matrix::poller_folder(poller))
-                .run()
+            let clippy = clippy("--workspace --exclude uasyncio-notes --all-targets");
+            clippy.arguments(poller::flags(poller).split_whitespace()).run()
         });
     }
     steps.step("clippy: loom models", |_| {

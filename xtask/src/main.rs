@@ -10,6 +10,7 @@ mod dependencies;
 mod firmware;
 mod matrix;
 mod package;
+mod poller;
 mod processes;
 mod python;
 mod soak;
@@ -71,6 +72,9 @@ enum Task {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = poller::compile() {
+        return code;
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let task = match parse(&arguments) {
         Ok(task) => task,

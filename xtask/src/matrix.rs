@@ -7,6 +7,7 @@
 use crate::command::{Cargo, side_by_side};
 use crate::dependencies;
 use crate::firmware;
+use crate::poller;
 use crate::python;
 use crate::soak;
 use crate::steps::{Problem, Steps};
@@ -23,7 +24,7 @@ pub(crate) struct FeatureSet {
     pub(crate) targets: &'static str,
 }
 
-pub(crate) const FEATURE_SETS: [FeatureSet; 17] = [
+pub(crate) const FEATURE_SETS: [FeatureSet; 16] = [
     FeatureSet { name: "compat with all features", options: "-p uasyncio-compat --all-features", targets: "" },
     FeatureSet {
         name: "core with alloc, virtual-time",
@@ -60,8 +61,7 @@ pub(crate) const FEATURE_SETS: [FeatureSet; 17] = [
         options: "-p uasyncio-streams --no-default-features --features std",
         targets: "--lib --tests",
     },
-    FeatureSet { name: "streams with tls, credentials", options: "-p uasyncio-streams --features tls,credentials", targets: "" },
-    FeatureSet { name: "streams with trace", options: "-p uasyncio-streams --features trace", targets: "" },
+    FeatureSet { name: "streams with all features", options: "-p uasyncio-streams --all-features", targets: "" },
     FeatureSet { name: "sync with no features", options: "-p uasyncio-sync --no-default-features", targets: "--lib --tests" },
     FeatureSet { name: "sync with trace", options: "-p uasyncio-sync --features trace", targets: "" },
     FeatureSet { name: "udp without batch", options: "-p uasyncio-udp --no-default-features", targets: "" },
@@ -79,19 +79,12 @@ pub(crate) const OTHER_SYSTEMS: [&str; 3] = ["x86_64-pc-windows-gnu", "x86_64-ap
 /// What is checked for other systems.
 pub(crate) const ON_OTHER_SYSTEMS: &str = "-p uasyncio-io -p uasyncio-streams -p uasyncio-udp --lib --examples";
 
-/// The values of `cfg(uasyncio_poller)`; without it Linux has epoll.
-pub(crate) const OTHER_POLLERS: [&str; 2] = ["portable", "oneshot"];
-
 /// What has a poller below it.
-const WITH_POLLER: &str = "-p uasyncio-io -p uasyncio-streams -p uasyncio-udp -p uasyncio-tests";
-
-pub(crate) fn poller_flags(poller: &str) -> String {
-    format!("--cfg uasyncio_poller=\"{poller}\"")
-}
-
-pub(crate) fn poller_folder(poller: &str) -> String {
-    format!("poller-{poller}")
-}
+const WITH_POLLER: [&str; 3] = [
+    "-p uasyncio-io -p uasyncio-udp -p uasyncio-tests",
+    "-p uasyncio-streams --features tls",
+    "-p uasyncio-compat --all-features --lib --tests",
+];
 
 /// Adds the steps of the matrix, cheap ones first; with `full` also those that take long.
 pub(crate) fn add(steps: &mut Steps, full: bool) {
@@ -109,15 +102,12 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
     }
     steps.step("test: workspace", |tally| python::for_tests(Cargo::new("test --no-fail-fast --workspace")).test(tally));
     features(steps);
-    for poller in OTHER_POLLERS {
+    for poller in poller::OTHERS {
         steps.step(&format!("test: {poller} poller"), |tally| {
-            let test = Cargo::new("test --no-fail-fast").arguments(WITH_POLLER.split_whitespace());
-            let flags = poller_flags(poller);
-            test.rustflags(&flags).variable("RUSTDOCFLAGS", flags).folder(poller_folder(poller)).test(tally)?;
-            let tls = Cargo::new("test --no-fail-fast -p uasyncio-streams --features tls --lib --tests --examples");
-            tls.rustflags(&poller_flags(poller)).folder(poller_folder(poller)).test(tally)?;
-            let compat = Cargo::new("test --no-fail-fast -p uasyncio-compat --all-features --lib --tests");
-            compat.rustflags(&poller_flags(poller)).folder(poller_folder(poller)).test(tally)
+            WITH_POLLER.iter().try_for_each(|packages| {
+                let test = Cargo::new("test --no-fail-fast").arguments(packages.split_whitespace());
+                poller::with(poller, test)?.test(tally)
+            })
         });
     }
     steps.step("examples", |_| examples());
