@@ -484,30 +484,36 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
         }
     }
 
-    /// Whether a get that cannot go the quick way may take an item; if not, it has to wait.
+    /// Whether a get that cannot go the quick way may take an item. If not, it has to wait, and nobody may put quickly any more.
     #[inline]
     fn grant_item(&self, mut place: Pin<&mut Place<'_>>) -> bool {
         if place.as_mut().take_grant() {
             self.promised.set(self.promised.get() - 1);
             return true;
         }
-        if place.is_taken() || self.has_item() {
-            return !place.is_taken();
+        if place.is_taken() {
+            return false;
+        }
+        if self.has_item() {
+            return true;
         }
         refund();
         self.storage.allow_pushes(0);
         false
     }
 
-    /// Whether a put that cannot go the quick way may put its item; if not, it has to wait.
+    /// Whether a put that cannot go the quick way may put its item. If not, it has to wait, and nobody may get quickly any more.
     #[inline]
     fn grant_room(&self, mut place: Pin<&mut Place<'_>>) -> bool {
         if place.as_mut().take_grant() {
             self.places.set(self.places.get() + 1);
             return true;
         }
-        if place.is_taken() || self.has_room() {
-            return !place.is_taken();
+        if place.is_taken() {
+            return false;
+        }
+        if self.has_room() {
+            return true;
         }
         refund();
         self.storage.allow_pops(usize::MAX);
