@@ -129,16 +129,16 @@ async fn a_write_to_a_stalled_peer_allocates_nothing<T: Transport>(near: T, far:
     // Both directions have waited once.
     {
         let mut read = pin!(far_reader.readexactly(1));
-        poll_fn(|cx| Poll::Ready(assert!(read.as_mut().poll(cx).is_pending()))).await;
+        assert!(poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx).is_pending())).await);
         writer.awrite(&[0]).await.unwrap();
         read.await.unwrap();
     }
     let mut write = pin!(writer.awrite(&data));
-    poll_fn(|cx| Poll::Ready(assert!(write.as_mut().poll(cx).is_pending()))).await;
+    assert!(poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx).is_pending())).await);
 
     let before = allocations();
     for _ in 0..1000 {
-        poll_fn(|cx| Poll::Ready(assert!(write.as_mut().poll(cx).is_pending()))).await;
+        assert!(poll_fn(|cx| Poll::Ready(write.as_mut().poll(cx).is_pending())).await);
     }
     let (mut received, mut is_written) = (0, false);
     while received < SIZE {
