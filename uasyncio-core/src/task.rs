@@ -119,6 +119,9 @@ impl<T> Task<T> {
     }
 
     /// The task's number, or `None` if it never ran because the loop was closed.
+    ///
+    /// It tells tasks apart while they are there. Once the loop is dropped it says nothing any more, and changes when another loop
+    /// takes over the memory.
     pub fn id(&self) -> Option<TaskId> {
         self.slot.map(TaskId::of)
     }

@@ -62,8 +62,10 @@ fn clippy(steps: &mut Steps) {
     for poller in poller::OTHERS {
         steps.step(&format!("clippy: {poller} poller"), |_| {
             // The notes know nothing of pollers, and SQLite takes its time.
-            let clippy = clippy("--workspace --exclude uasyncio-notes --all-targets");
-            clippy.arguments(poller::flags(poller).split_whitespace()).run()
+            clippy("--workspace --exclude uasyncio-notes --all-targets")
+                .rustflags(&poller::flags(poller)) // Clippy is itself a wrapper
+                .folder(format!("poller-{poller}"))
+                .run()
         });
     }
     steps.step("clippy: loom models", |_| {
