@@ -41,7 +41,7 @@ cargo xtask <task> [options]
 
   bench [SECTION...] [--quick] [--million]
       Tables of uasyncio beside other runtimes. Builds them first (tests/peers, a workspace of its own).
-      SECTION    sched, timers, sync, memory, syscalls, http, udp; all of them when none is named
+      SECTION    sched, timers, sync, memory, syscalls, http, hyper, udp; all of them when none is named
       --quick    fewer and shorter runs: the shape of the result, not figures to publish
       --million  timers: also with a million of them
 
