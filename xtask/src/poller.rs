@@ -1,7 +1,8 @@
 //! The readiness interfaces beside the system's own, which `cfg(uasyncio_poller)` selects.
 //!
 //! RUSTFLAGS would give the `cfg` to all crates that these are built from, and build them all anew. Only those of the workspace
-//! look at it, and for these cargo calls a wrapper of rustc: this program itself, under a name that says which poller it is.
+//! look at it, and for these cargo calls a wrapper of rustc: this program itself, under a name that says which poller it is. Cargo asks
+//! the wrapper, too, which `cfg`s hold, and so adds the crate `polling`; arguments behind Clippy's `--` would not tell it that.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
