@@ -39,7 +39,28 @@ use self::counter::{give_back, spend};
 /// ```
 #[inline]
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
-    if spend() { Poll::Ready(()) } else { exhausted(cx) }
+    if spend(1) { Poll::Ready(()) } else { exhausted(cx) }
+}
+
+/// The same for several operations at once, of which all but one were done before without asking.
+///
+/// For what is so quick that asking would be felt. It is `Ready` if only one operation is left, so there must be a bound to how
+/// many are done until the next time.
+///
+/// ```
+/// use std::task::Context;
+/// use uasyncio_core::{budget, run};
+///
+/// run(async {
+///     let mut cx = Context::from_waker(std::task::Waker::noop());
+///     assert!(budget::poll_proceed_many(&mut cx, 100).is_ready()); // 28 are left
+///     assert!(budget::poll_proceed_many(&mut cx, 100).is_ready());
+///     assert!(budget::poll_proceed(&mut cx).is_pending());
+/// });
+/// ```
+#[inline]
+pub fn poll_proceed_many(cx: &mut Context<'_>, operations: usize) -> Poll<()> {
+    if spend(operations.min(PER_POLL.into()) as u8) { Poll::Ready(()) } else { exhausted(cx) }
 }
 
 /// Gives back what [`poll_proceed`] took, for an operation that then had to wait.
@@ -87,10 +108,10 @@ mod counter {
     }
 
     #[inline]
-    pub(super) fn spend() -> bool {
-        let left = LEFT.get() - 1;
-        LEFT.set(left);
-        left >= 0 || is_unlimited()
+    pub(super) fn spend(operations: u8) -> bool {
+        let left = LEFT.get();
+        LEFT.set(left - isize::from(operations));
+        left > 0 || is_unlimited()
     }
 
     #[inline]
@@ -143,7 +164,7 @@ mod counter {
     #[test]
     fn what_is_left_where_no_loop_runs_does_not_end() {
         LEFT.set(1);
-        assert!((0..1_000).all(|_| spend()));
+        assert!((0..1_000).all(|_| spend(1)));
         assert!(LEFT.get() > isize::MAX - 1_000);
     }
 }
@@ -156,12 +177,12 @@ mod counter {
     use core::cell::Cell;
 
     #[inline]
-    pub(super) fn spend() -> bool {
+    pub(super) fn spend(operations: u8) -> bool {
         #[cfg(feature = "alloc")]
         if let Some(state) = current::get() {
-            return state.budget().spend();
+            return state.budget().spend(operations);
         }
-        current::with_turn(|turn| turn.budget().spend()).unwrap_or(true)
+        current::with_turn(|turn| turn.budget().spend(operations)).unwrap_or(true)
     }
 
     #[inline]
@@ -188,9 +209,9 @@ mod counter {
         }
 
         #[inline]
-        fn spend(&self) -> bool {
+        fn spend(&self, operations: u8) -> bool {
             let left = self.0.get();
-            self.0.set(left.saturating_sub(1));
+            self.0.set(left.saturating_sub(operations));
             left > 0
         }
 

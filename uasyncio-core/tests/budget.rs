@@ -84,6 +84,25 @@ fn spend(operations: usize) -> usize {
     (0..operations).filter(|_| budget::poll_proceed(cx).is_ready()).count()
 }
 
+/// Who has one operation left may do more, but then none is left, whatever the loop.
+#[test]
+fn several_operations_are_taken_at_once() {
+    let take = |operations| budget::poll_proceed_many(&mut Context::from_waker(Waker::noop()), operations).is_ready();
+    let task = || async move {
+        assert!(take(100) && take(27));
+        assert_eq!(spend(3), 1);
+        yield_now().await;
+        assert!(take(127) && take(usize::MAX) && !take(1));
+        budget::refund();
+        yield_now().await;
+        assert!(take(usize::MAX) && !take(0));
+    };
+    at_both_starts(|event_loop, _| event_loop.run_until_complete(task()).unwrap());
+    static LOOP: StaticLoop<1> = StaticLoop::new();
+    LOOP.run(&VirtualTime::new(), [pin!(task())]);
+    assert!((0..1_000).all(|_| take(usize::MAX)), "outside a loop there is no budget");
+}
+
 /// A loop inside a task of another one has budgets of its own, and leaves the task what it had.
 #[test]
 fn a_loop_inside_a_poll_spends_nothing_of_it() {

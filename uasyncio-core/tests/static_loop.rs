@@ -421,6 +421,12 @@ fn the_budget_is_there_too() {
         };
         LOOP.run(clock, [pin!(greedy), pin!(other)]);
         trace.expect(&["0 128", "0 other", "0 256", "0 other", "0 other"]);
+        let at_once = poll_fn(|cx| {
+            assert!(budget::poll_proceed_many(cx, 127).is_ready() && budget::poll_proceed_many(cx, usize::MAX).is_ready());
+            assert!(budget::poll_proceed(cx).is_pending());
+            Poll::Ready(())
+        });
+        LOOP.run(clock, [pin!(at_once)]);
     });
     assert!(budget::poll_proceed(&mut Context::from_waker(Waker::noop())).is_ready());
     budget::refund();

@@ -23,6 +23,12 @@
 //! or stricter. It is set right by whoever finds a quick way closed and could have gone it.
 //!
 //! What is careful is `#[cold]`: not that it were slow, but so that the compiler lays out the quick way in one piece.
+//!
+//! # The budget
+//!
+//! The quick way does not ask the budget of the task. Who comes the careful way and need not wait takes from it, at once, all that
+//! was put or got since the last time, and then opens the quick way, for [`UNCOUNTED`] operations at most. Whose turn has come after a
+//! wait opens it too: his task has given way. The `nowait` operations do not, since they cannot give way.
 
 mod futures;
 mod order;
@@ -31,14 +37,18 @@ use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
 use core::pin::Pin;
+use core::task::{Context, Poll};
 
 use uasyncio_core::WaitList;
 
 pub use self::futures::{QueueGet, QueueJoin, QueuePut, QueueStream};
 pub use self::order::{Fifo, Lifo, QueueOrder, SmallestFirst};
 use crate::place::Place;
-use crate::turn::{Finally, refund};
+use crate::turn::{Finally, poll_proceed_many};
 use crate::{GetNowaitError, PutNowaitError};
+
+/// So many operations go the quick way at most before one asks the budget.
+const UNCOUNTED: usize = 63;
 
 /// A queue of items between tasks, first in, first out. asyncio's `Queue`.
 ///
@@ -49,6 +59,9 @@ use crate::{GetNowaitError, PutNowaitError};
 /// An item for which somebody waits is promised to him: it is counted by [`qsize`](Queue::qsize) until he runs and takes it,
 /// but [`get_nowait`](Queue::get_nowait) does not give it to another; likewise the room that a get makes. asyncio lets whoever
 /// comes first have it.
+///
+/// A put or a get that need not wait is an operation of the task's [budget](uasyncio_core::budget), but only every 64th asks for
+/// it, and for all of them. So a task that only puts or gets gives way after up to 192 of them.
 ///
 /// The memory for the items grows with the greatest number that there have been at a time, and stays; a queue whose length goes
 /// up and down allocates nothing. A bounded queue does not take the memory for its bound beforehand.
@@ -78,6 +91,9 @@ pub struct Queue<T, O = Fifo<T>> {
     storage: O,
     /// How many of the items that were put are done; it wraps around.
     done: Cell<usize>,
+    /// How many items had been put, and how many got, when the budget was asked last; they wrap around.
+    counted_puts: Cell<usize>,
+    counted_gets: Cell<usize>,
     getting: WaitList,
     putting: WaitList,
     /// `usize::MAX`, if it was shut down.
@@ -130,6 +146,8 @@ impl<T, O> Queue<T, O> {
         Queue {
             storage,
             done: Cell::new(0),
+            counted_puts: Cell::new(0),
+            counted_gets: Cell::new(0),
             getting: WaitList::new(),
             putting: WaitList::new(),
             promised: Cell::new(0),
@@ -449,9 +467,6 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
         self.storage.push(item);
         core::mem::forget(balance);
         self.promise_item();
-        if self.getting.is_empty() {
-            self.storage.allow_pushes(self.places.get());
-        }
     }
 
     /// Takes the next item, which is free. `None` only after a shutdown.
@@ -460,9 +475,6 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
         let item = self.storage.pop();
         core::mem::forget(balance);
         self.promise_room();
-        if self.putting.is_empty() {
-            self.storage.allow_pops(self.promised.get());
-        }
         item
     }
 
@@ -484,40 +496,59 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
         }
     }
 
-    /// Whether a get that cannot go the quick way may take an item. If not, it has to wait, and nobody may put quickly any more.
+    /// Takes the item that was promised, if it was.
     #[inline]
-    fn grant_item(&self, mut place: Pin<&mut Place<'_>>) -> bool {
-        if place.as_mut().take_grant() {
+    fn take_item(&self, place: Pin<&mut Place<'_>>) -> bool {
+        let taken = !self.is_shut_down() && place.take_grant();
+        if taken {
             self.promised.set(self.promised.get() - 1);
-            return true;
         }
-        if place.is_taken() {
-            return false;
-        }
-        if self.has_item() {
-            return true;
-        }
-        refund();
-        self.storage.allow_pushes(0);
-        false
+        taken
     }
 
-    /// Whether a put that cannot go the quick way may put its item. If not, it has to wait, and nobody may get quickly any more.
+    /// Takes the place that was promised, if it was.
     #[inline]
-    fn grant_room(&self, mut place: Pin<&mut Place<'_>>) -> bool {
-        if place.as_mut().take_grant() {
+    fn take_room(&self, place: Pin<&mut Place<'_>>) -> bool {
+        let taken = !self.is_shut_down() && place.take_grant();
+        if taken {
             self.places.set(self.places.get() + 1);
-            return true;
         }
-        if place.is_taken() {
-            return false;
+        taken
+    }
+
+    /// Takes this put from the budget of the task, and those that have gone the quick way since the last time.
+    #[inline]
+    fn count_put(&self, cx: &mut Context<'_>) -> Poll<()> {
+        poll_proceed_many(cx, self.storage.puts().wrapping_sub(self.counted_puts.get()) + 1)
+    }
+
+    /// Takes this get from the budget of the task, and those that have gone the quick way since the last time.
+    #[inline]
+    fn count_get(&self, cx: &mut Context<'_>) -> Poll<()> {
+        poll_proceed_many(cx, self.gets().wrapping_sub(self.counted_gets.get()) + 1)
+    }
+
+    /// After a put that was counted or waited for: opens the quick way for the next ones.
+    #[inline]
+    fn quicken_puts(&self) {
+        self.counted_puts.set(self.storage.puts());
+        if self.getting.is_empty() {
+            self.storage.allow_pushes(self.places.get().min(self.storage.len() + UNCOUNTED));
         }
-        if self.has_room() {
-            return true;
+    }
+
+    /// After a get that was counted or waited for: opens the quick way for the next ones.
+    #[inline]
+    fn quicken_gets(&self) {
+        self.counted_gets.set(self.gets());
+        if self.putting.is_empty() {
+            self.storage.allow_pops(self.promised.get().max(self.storage.len().saturating_sub(UNCOUNTED)));
         }
-        refund();
-        self.storage.allow_pops(usize::MAX);
-        false
+    }
+
+    /// How many items were got or dropped by a shutdown; it wraps around.
+    fn gets(&self) -> usize {
+        self.storage.puts().wrapping_sub(self.storage.len())
     }
 }
 

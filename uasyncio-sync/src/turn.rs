@@ -4,9 +4,9 @@ use uasyncio_core::WaitList;
 
 /// Takes one operation from the budget of the task, before it succeeds without having waited.
 pub(crate) use uasyncio_core::budget::poll_proceed;
-/// Gives back what [`poll_proceed`] took, for an operation that has to wait after all.
+/// The same for several operations at a time.
 #[cfg(feature = "alloc")]
-pub(crate) use uasyncio_core::budget::refund;
+pub(crate) use uasyncio_core::budget::poll_proceed_many;
 
 /// Does something at the end of a scope, also when a foreign waker panics before.
 pub(crate) struct Finally<F: FnMut()>(pub(crate) F);

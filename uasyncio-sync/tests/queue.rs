@@ -270,6 +270,73 @@ fn a_task_that_only_puts_and_gets_gives_way() {
     });
 }
 
+/// The budget is asked for many operations at once, and for all of them.
+#[test]
+fn operations_that_go_the_quick_way_are_counted() {
+    at_both_starts(|event_loop, trace| {
+        let done = event_loop.run_until_complete(async {
+            let queue = Queue::unbounded();
+            let done = Rc::new(Cell::new(0));
+            let (log, counted) = (trace.clone(), done.clone());
+            let _others = create_task(async move {
+                loop {
+                    yield_now().await;
+                    log.log(counted.get());
+                }
+            });
+            yield_now().await;
+            for item in 0..1_000 {
+                queue.put(item).await.unwrap();
+                done.set(item + 1);
+            }
+            trace.log("got");
+            for item in 0..1_000 {
+                assert_eq!(queue.get().await, Ok(item));
+                done.set(item + 1);
+            }
+        });
+        done.unwrap();
+        trace.expect(&[
+            "0 192", "0 320", "0 448", "0 576", "0 704", "0 832", "0 960", "0 got", //
+            "0 128", "0 256", "0 384", "0 512", "0 640", "0 768", "0 896",
+        ]);
+    });
+}
+
+/// What cannot give way opens no quick way for those that can: they would never be counted.
+#[test]
+fn a_task_gives_way_though_every_other_operation_of_it_cannot() {
+    at_both_starts(|event_loop, trace| {
+        for is_nowait_first in [true, false] {
+            let done = event_loop.run_until_complete(async {
+                let queue = Queue::bounded(7);
+                let other = create_task(async {});
+                let mut rounds = 0;
+                while !other.done() && rounds < 100 {
+                    rounds += 1;
+                    for item in 0..7 {
+                        if (item % 2 == 0) == is_nowait_first {
+                            queue.put_nowait(item).unwrap();
+                        } else {
+                            queue.put(item).await.unwrap();
+                        }
+                    }
+                    for item in 0..7 {
+                        if (item % 2 == 0) == is_nowait_first {
+                            assert_eq!(queue.get_nowait(), Ok(item));
+                        } else {
+                            assert_eq!(queue.get().await, Ok(item));
+                        }
+                    }
+                }
+                trace.log(rounds);
+            });
+            done.unwrap();
+        }
+        trace.expect(&["0 11", "0 11"]);
+    });
+}
+
 /// What has to wait takes nothing from the budget: each of them stands in its line after one poll.
 #[test]
 fn a_task_may_begin_to_wait_for_any_number_of_queues_in_one_poll() {

@@ -50,10 +50,6 @@ impl<T, O: QueueOrder<T>> Future for QueuePut<'_, T, O> {
         if this.place.is_taken() {
             return self.poll_carefully(item, cx);
         }
-        if poll_proceed(cx).is_pending() {
-            *this.item = Some(item);
-            return Poll::Pending;
-        }
         match queue.storage.push_quickly(item) {
             Ok(()) => Poll::Ready(Ok(())),
             Err(item) => self.poll_carefully(item, cx),
@@ -77,16 +73,29 @@ impl<T, O: QueueOrder<T>> QueuePut<'_, T, O> {
     fn poll_carefully(self: Pin<&mut Self>, item: T, cx: &mut Context<'_>) -> Poll<Result<(), QueueShutDown<T>>> {
         let mut this = self.project();
         let queue = *this.queue;
+        if queue.take_room(this.place.as_mut()) {
+            queue.insert(item);
+            queue.quicken_puts();
+            return Poll::Ready(Ok(()));
+        }
+        *this.item = Some(item); // for as long as foreign code may run
+        let is_new = !this.place.is_taken();
         if queue.is_shut_down() {
-            *this.item = Some(item); // for as long as foreign code may run
+            if is_new {
+                ready!(queue.count_put(cx));
+            }
             this.place.cancel();
             return Poll::Ready(Err(QueueShutDown(this.item.take().unwrap_or_else(|| put_twice()))));
         }
-        if queue.grant_room(this.place.as_mut()) {
-            queue.insert(item);
-            return Poll::Ready(Ok(()));
+        if is_new {
+            if queue.has_room() {
+                ready!(queue.count_put(cx));
+                queue.insert(this.item.take().unwrap_or_else(|| put_twice()));
+                queue.quicken_puts();
+                return Poll::Ready(Ok(()));
+            }
+            queue.storage.allow_pops(usize::MAX);
         }
-        *this.item = Some(item);
         this.place.wait(&queue.putting, cx, 1, "room in a queue");
         Poll::Pending
     }
@@ -135,7 +144,6 @@ impl<T, O: QueueOrder<T>> Future for QueueGet<'_, T, O> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, QueueShutDown>> {
         let queue = self.queue;
         if !self.place.is_taken() {
-            ready!(poll_proceed(cx));
             if let Some(item) = queue.storage.pop_quickly() {
                 return Poll::Ready(Ok(item));
             }
@@ -151,13 +159,23 @@ impl<T, O: QueueOrder<T>> QueueGet<'_, T, O> {
     fn poll_carefully(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, QueueShutDown>> {
         let mut this = self.project();
         let queue = *this.queue;
-        if queue.is_shut_down() {
-            this.place.cancel();
-        } else if !queue.grant_item(this.place.as_mut()) {
-            this.place.wait(&queue.getting, cx, 1, "an item in a queue");
-            return Poll::Pending;
+        let is_new = !this.place.is_taken();
+        if !queue.take_item(this.place.as_mut()) {
+            if is_new && (queue.has_item() || queue.is_shut_down()) {
+                ready!(queue.count_get(cx));
+            } else if queue.is_shut_down() {
+                this.place.cancel();
+            } else {
+                if is_new {
+                    queue.storage.allow_pushes(0);
+                }
+                this.place.wait(&queue.getting, cx, 1, "an item in a queue");
+                return Poll::Pending;
+            }
         }
-        Poll::Ready(queue.remove().ok_or(QueueShutDown(())))
+        let item = queue.remove();
+        queue.quicken_gets();
+        Poll::Ready(item.ok_or(QueueShutDown(())))
     }
 }
 
