@@ -3,8 +3,9 @@
 
 #![cfg(all(feature = "std", feature = "virtual-time"))]
 
+#[path = "it/common/mod.rs"]
 mod common;
-#[path = "common/counting.rs"]
+#[path = "it/common/counting.rs"]
 mod counting;
 
 use std::cell::Cell;
@@ -23,7 +24,7 @@ static ALLOCATOR: CountingAllocator = CountingAllocator;
 /// With the feature `trace` each task has a note beside it.
 const PER_TASK: usize = if cfg!(feature = "trace") { 2 } else { 1 };
 
-const MANY: usize = if cfg!(miri) { 200 } else { 4_000 };
+const MANY: usize = if cfg!(miri) { 100 } else { 4_000 };
 
 #[test]
 fn one_allocation_for_each_task() {

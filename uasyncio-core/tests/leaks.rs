@@ -3,7 +3,7 @@
 
 #![cfg(all(feature = "std", feature = "virtual-time"))]
 
-#[path = "common/counting.rs"]
+#[path = "it/common/counting.rs"]
 mod counting;
 
 use std::future::pending;

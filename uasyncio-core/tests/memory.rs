@@ -4,8 +4,9 @@
 
 #![cfg(all(feature = "std", feature = "virtual-time", not(feature = "trace"), target_pointer_width = "64"))]
 
+#[path = "it/common/mod.rs"]
 mod common;
-#[path = "common/counting.rs"]
+#[path = "it/common/counting.rs"]
 mod counting;
 
 use std::future::Future;

@@ -2,6 +2,7 @@
 
 #![cfg(all(feature = "multi-core", not(feature = "std")))]
 
+#[path = "it/static_common/mod.rs"]
 mod static_common;
 
 use std::cell::Cell;

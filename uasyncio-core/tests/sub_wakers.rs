@@ -2,8 +2,9 @@
 
 #![cfg(feature = "std")]
 
+#[path = "it/common/mod.rs"]
 mod common;
-#[path = "common/counting.rs"]
+#[path = "it/common/counting.rs"]
 mod counting;
 
 use std::cell::Cell;

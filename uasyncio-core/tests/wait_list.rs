@@ -2,9 +2,9 @@
 
 #![cfg(feature = "std")]
 
-#[path = "common/counting.rs"]
+#[path = "it/common/counting.rs"]
 mod counting;
-#[path = "common/hooked_waker.rs"]
+#[path = "it/common/hooked_waker.rs"]
 mod hooked_waker;
 
 use std::mem;

@@ -2,6 +2,7 @@
 
 #![cfg(unix)]
 
+#[path = "it/support/mod.rs"]
 mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -18,7 +18,7 @@ fn main() {
 }
 
 #[cfg(target_os = "linux")]
-#[path = "support/mod.rs"]
+#[path = "it/support/mod.rs"]
 mod support;
 
 #[cfg(target_os = "linux")]

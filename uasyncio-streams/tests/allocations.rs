@@ -1,5 +1,6 @@
 //! What allocates, and what does not.
 
+#[path = "it/counting_allocator/mod.rs"]
 mod counting_allocator;
 
 use std::future::{Future, poll_fn};

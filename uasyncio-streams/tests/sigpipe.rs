@@ -2,10 +2,13 @@
 //! default effect that programs in Rust begin without.
 #![cfg(target_os = "linux")]
 
+#[path = "it/again/mod.rs"]
 mod again;
 #[cfg(feature = "tls")]
+#[path = "it/certificates/mod.rs"]
 mod certificates;
 #[cfg(feature = "tls")]
+#[path = "it/sessions/mod.rs"]
 mod sessions;
 
 use std::io::{self, IoSlice};

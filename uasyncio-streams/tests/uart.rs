@@ -1,8 +1,11 @@
 //! Streams over an interrupt-driven UART, as on a microcontroller: a transport that is a `static`, with rings that interrupts fill
 //! and empty, and a buffer that is lent. The interrupts are those of another thread, or come at chosen moments.
 
+#[path = "it/common/mod.rs"]
 mod common;
+#[path = "it/counting_allocator/mod.rs"]
 mod counting_allocator;
+#[path = "it/uart_transport/mod.rs"]
 mod uart_transport;
 
 use std::cell::Cell;

@@ -1,5 +1,6 @@
 //! Sending and receiving allocate nothing, once the sockets and the batch are there: an allocator that counts.
 
+#[path = "it/support/mod.rs"]
 mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};

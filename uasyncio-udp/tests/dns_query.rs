@@ -1,5 +1,6 @@
 //! The example `dns_query`: its messages, and a real name server.
 
+#[path = "it/support/mod.rs"]
 mod support;
 
 #[path = "../examples/dns_query/message.rs"]

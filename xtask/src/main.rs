@@ -9,6 +9,7 @@ mod command;
 mod dependencies;
 mod firmware;
 mod matrix;
+mod miri;
 mod package;
 mod poller;
 mod processes;

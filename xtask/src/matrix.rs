@@ -4,9 +4,10 @@
 //! step throws away what another has built. A test may leave itself out where a tool is missing: it then writes the line
 //! `SKIPPED: what (why)` to the handle of its standard output (the test harness hides what `println!` writes).
 
-use crate::command::{Cargo, side_by_side};
+use crate::command::Cargo;
 use crate::dependencies;
 use crate::firmware;
+use crate::miri;
 use crate::poller;
 use crate::python;
 use crate::soak;
@@ -129,7 +130,7 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
             .test(tally)
     });
     firmware::add(steps);
-    miri(steps, if full { 16 } else { 3 });
+    miri::add(steps, if full { 15 } else { 2 });
     if full {
         sanitizers(steps);
         stress(steps);
@@ -192,56 +193,6 @@ fn examples() -> Result<(), Problem> {
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(Problem::Failed(wrong.join("; "))) }
-}
-
-/// The unsafe code of core under the interpreter that knows what is undefined. A test that does not suit it (too long,
-/// or with a real socket) says so itself: `#[cfg_attr(miri, ignore = "why")]`, or `#![cfg(not(miri))]` for a file.
-/// A test that leaks on purpose has `leak` or `forg` (as in forgotten) in its name, and is not asked about leaks.
-fn miri(steps: &mut Steps, seeds: u32) {
-    /// Of uasyncio-sync, which has no unsafe code, those that lead core's through most of its states.
-    const OF_SYNC: [&str; 9] =
-        ["barrier", "condition", "event", "gather", "lock", "queue", "task_group", "task_group_edges", "wait_for"];
-    steps.step("miri", |tally| {
-        toolchain::components(Some(NIGHTLY), &["miri", "rust-src"])?;
-        let miri = |flags: &str, library: &str, program: &str, tests: &str| {
-            Cargo::new("miri test --no-fail-fast --all-features -p")
-                .arguments([library])
-                .arguments(program.split_whitespace())
-                .arguments(tests.split_whitespace())
-                .toolchain(NIGHTLY)
-                .variable("MIRIFLAGS", format!("-Zmiri-strict-provenance {flags}"))
-                .slow()
-        };
-        let mut commands = vec![miri("", "uasyncio-core", "--lib", "-- --skip leak --skip forg")];
-        for library in ["uasyncio-core", "uasyncio-sync"] {
-            // So that those side by side do not wait for each other's builds.
-            miri("", library, "--lib --tests", "--no-run").run()?;
-            for file in workspace::test_files(library)? {
-                let name = file.file_stem().unwrap_or_default().to_string_lossy();
-                if library == "uasyncio-sync" && !OF_SYNC.contains(&&*name) {
-                    continue;
-                }
-                let program = format!("--test {name}");
-                commands.push(miri("", library, &program, "-- --skip leak --skip forg"));
-                let text = std::fs::read_to_string(&file)?;
-                if text.contains("leak") || text.contains("forg") {
-                    commands.push(miri("-Zmiri-ignore-leaks", library, &program, "-- leak forg"));
-                }
-            }
-        }
-        side_by_side(commands, tally)?;
-        // A static loop has another run queue with critical sections.
-        Cargo::new("miri test --no-fail-fast -p uasyncio-core --no-default-features --features critical-section,trace")
-            .arguments(["--test", "static_loop", "--test", "static_loop_model", "--test", "static_loop_threads"])
-            .toolchain(NIGHTLY)
-            .variable("MIRIFLAGS", "-Zmiri-strict-provenance -Zmiri-ignore-leaks")
-            .slow()
-            .test(tally)?;
-        // Other seeds schedule threads otherwise. They run side by side by themselves; what they print is not counted.
-        let flags = format!("-Zmiri-ignore-leaks -Zmiri-many-seeds=1..{seeds}");
-        let threaded = "--test closing --test cross_thread --test remote --test shared_ring --test shared_waker --test static_loop_threads --test wakers";
-        miri(&flags, "uasyncio-core", threaded, "").run()
-    });
 }
 
 fn sanitizers(steps: &mut Steps) {

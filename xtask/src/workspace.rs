@@ -42,15 +42,27 @@ pub(crate) fn examples(library: &str) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// The files with integration tests of a crate, in order: each is a test program.
-pub(crate) fn test_files(library: &str) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(root().join(library).join("tests"))? {
+/// The names of a crate's test programs that are one file each, in order.
+pub(crate) fn test_programs(library: &str) -> io::Result<Vec<String>> {
+    rust_files(&root().join(library).join("tests"))
+}
+
+/// The names of the modules of a crate's test program `it`, in order.
+pub(crate) fn test_modules(library: &str) -> io::Result<Vec<String>> {
+    let mut names = rust_files(&root().join(library).join("tests/it"))?;
+    names.retain(|name| name != "main");
+    Ok(names)
+}
+
+/// The names of the Rust files in a folder, without the ending.
+fn rust_files(folder: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
+        if let (Some(name), true) = (path.file_stem(), path.extension().is_some_and(|extension| extension == "rs")) {
+            names.push(name.to_string_lossy().into_owned());
         }
     }
-    files.sort();
-    Ok(files)
+    names.sort();
+    Ok(names)
 }

@@ -1,6 +1,6 @@
 //! The client of the example `fetch`, with servers on the same loop: over pipes on virtual time, so that limits are exact.
 
-#[path = "../../../uasyncio-streams/tests/certificates/mod.rs"]
+#[path = "../../../uasyncio-streams/tests/it/certificates/mod.rs"]
 mod certificates;
 #[path = "../examples/fetch/client.rs"]
 mod client;

@@ -1,7 +1,7 @@
 //! The example `fetch` as a program: what it writes, and how it ends. The servers are on the loop of the test.
 #![cfg(unix)]
 
-#[path = "../../../uasyncio-streams/tests/certificates/mod.rs"]
+#[path = "../../../uasyncio-streams/tests/it/certificates/mod.rs"]
 mod certificates;
 mod common;
 mod servers;

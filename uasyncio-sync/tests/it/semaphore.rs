@@ -1,0 +1,161 @@
+//! `Semaphore`: so many and no more, in order. Trap 55 (FIFO), T-18 to T-21.
+
+use std::rc::Rc;
+
+use crate::common::{Waiter, at_both_starts, panics, waker_that_panics};
+use uasyncio_core::{create_task, sleep_ms, yield_now};
+use uasyncio_sync::{Semaphore, SemaphoreAcquire, SemaphoreClosed, TryAcquireError};
+
+#[test]
+fn so_many_hold_a_permit_and_the_others_wait_in_order() {
+    at_both_starts(|event_loop, trace| {
+        let done = event_loop.run_until_complete(async {
+            let semaphore = Rc::new(Semaphore::new(2));
+            let tasks = ["A", "B", "C", "D", "E"].map(|name| {
+                let (semaphore, trace) = (semaphore.clone(), trace.clone());
+                create_task(async move {
+                    let _permit = semaphore.acquire().await.unwrap();
+                    trace.log(name);
+                    sleep_ms(3).await;
+                })
+            });
+            for task in tasks {
+                task.await.unwrap();
+            }
+            assert_eq!(semaphore.available(), 2);
+        });
+        done.unwrap();
+        trace.expect(&["0 A", "0 B", "3 C", "3 D", "6 E"]);
+    });
+}
+
+/// Spec section 4: the drivers' order is unspecified; here a small demand does not overtake a large one.
+#[test]
+fn a_small_demand_does_not_overtake_a_large_one() {
+    let semaphore = Semaphore::new(2);
+    let mut large = Waiter::waiting(semaphore.acquire_many(3));
+    let mut small = Waiter::waiting(semaphore.acquire());
+    assert_eq!((semaphore.available(), semaphore.locked()), (2, true));
+    assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::Locked);
+    semaphore.release(1);
+    assert!(!small.is_woken());
+    let permits = large.take().unwrap();
+    assert_eq!((permits.permits(), semaphore.available()), (3, 0));
+    drop(permits);
+    drop(small.take().unwrap());
+    assert_eq!(semaphore.available(), 3);
+}
+
+/// T-19 with more than one permit: whoever stands behind a large demand must not wait for what is free.
+#[test]
+fn a_large_demand_that_gives_up_lets_the_small_ones_through() {
+    let semaphore = Semaphore::new(2);
+    let large = Waiter::waiting(semaphore.acquire_many(3));
+    let mut small = [(); 3].map(|()| Waiter::waiting(semaphore.acquire()));
+    drop(large);
+    let permits = (small[0].take().unwrap(), small[1].take().unwrap());
+    assert!(!small[2].is_woken());
+    drop(permits.0);
+    drop(small[2].take());
+    drop(permits.1);
+    assert_eq!(semaphore.available(), 2);
+}
+
+/// T-19: granted, and dropped before it ran.
+#[test]
+fn permits_that_were_granted_to_a_dropped_waiter_go_to_the_next_ones() {
+    let semaphore = Semaphore::new(0);
+    let granted = Waiter::waiting(semaphore.acquire_many(2));
+    let mut next = [(); 2].map(|()| Waiter::waiting(semaphore.acquire()));
+    semaphore.release(2);
+    assert!(granted.is_woken() && !next[0].is_woken());
+    drop(granted);
+    let permits = (next[0].take(), next[1].take());
+    assert_eq!(semaphore.available(), 0);
+    drop(permits);
+    assert_eq!(semaphore.available(), 2);
+}
+
+#[test]
+fn one_release_serves_all_that_it_is_enough_for() {
+    let semaphore = Semaphore::new(0);
+    let mut waiters = [1, 2, 3].map(|count| Waiter::waiting(semaphore.acquire_many(count)));
+    semaphore.release(5);
+    waiters[0].take().unwrap().forget();
+    waiters[1].take().unwrap().forget();
+    assert!(!waiters[2].is_woken());
+    assert_eq!(semaphore.available(), 2);
+    semaphore.release(1);
+    waiters[2].take().unwrap().forget();
+    assert_eq!(semaphore.available(), 0);
+}
+
+/// T-20: the first waker panics in the middle of a hand-out; all the others are served.
+#[test]
+fn a_waker_that_panics_keeps_no_permit_from_the_others() {
+    let semaphore = Semaphore::new(0);
+    let (wakes, waker) = waker_that_panics();
+    let mut first = Waiter::new(semaphore.acquire());
+    assert!(first.poll_with(&waker).is_pending());
+    let mut others = [(); 2].map(|()| Waiter::waiting(semaphore.acquire()));
+    assert!(panics(|| semaphore.release(4)));
+    assert_eq!(wakes.get(), 1);
+    let permits = (first.now(), others[0].take(), others[1].take());
+    assert_eq!(semaphore.available(), 1);
+    drop(permits);
+    assert_eq!(semaphore.available(), 4);
+}
+
+/// T-20: a task that holds permits panics.
+#[test]
+fn a_holder_that_panics_gives_its_permits_back() {
+    at_both_starts(|event_loop, trace| {
+        let done = event_loop.run_until_complete(async {
+            let semaphore = Rc::new(Semaphore::new(3));
+            let other = semaphore.clone();
+            let panicking = create_task(async move {
+                let _permits = other.acquire_many(3).await;
+                sleep_ms(2).await;
+                panic!("with all permits");
+            });
+            yield_now().await;
+            let _permit = semaphore.acquire().await.unwrap();
+            trace.log(semaphore.available());
+            drop(panicking);
+        });
+        done.unwrap();
+        trace.expect(&["2 2"]);
+    });
+}
+
+#[test]
+fn closing_turns_away_those_that_wait_those_that_were_granted_and_those_that_come() {
+    let semaphore = Semaphore::new(1);
+    let held = semaphore.try_acquire().unwrap();
+    let mut granted = Waiter::waiting(semaphore.acquire());
+    let mut waiting = Waiter::waiting(semaphore.acquire_many(2));
+    semaphore.release(1);
+    semaphore.close();
+    assert_eq!(granted.take().unwrap_err(), SemaphoreClosed);
+    assert_eq!(waiting.take().unwrap_err(), SemaphoreClosed);
+    assert_eq!(Waiter::new(semaphore.acquire_many(0)).now().unwrap_err(), SemaphoreClosed);
+    assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::Closed);
+    drop(held);
+    semaphore.release(5);
+    assert_eq!((semaphore.available(), semaphore.is_closed(), semaphore.locked()), (0, true, true));
+}
+
+#[test]
+fn there_are_never_more_than_u32_max_free_permits() {
+    let semaphore = Semaphore::new(u32::MAX);
+    let permit = semaphore.try_acquire().unwrap();
+    semaphore.release(2);
+    drop(permit);
+    assert_eq!(semaphore.available(), u32::MAX);
+}
+
+#[test]
+fn a_future_takes_at_most_80_bytes() {
+    #[cfg(target_pointer_width = "64")]
+    assert!(size_of::<SemaphoreAcquire<'_>>() <= 80);
+}

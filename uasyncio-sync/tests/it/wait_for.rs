@@ -1,0 +1,318 @@
+//! `wait_for`: its outcome table, row by row, and what it costs.
+
+#![cfg(feature = "std")]
+
+use std::cell::RefCell;
+use std::future::{Future, pending, poll_fn, ready};
+use std::mem::size_of_val;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use crate::common::{OnDrop, Signal, Trace, at_both_starts, block_on, poll_once};
+use crate::counting::heap_during;
+use uasyncio_core::{EventLoop, TaskError, VirtualTime, call_later_ms, create_task, sleep, sleep_ms, yield_now};
+use uasyncio_sync::{TimeoutError, wait_for, wait_for_ms};
+
+/// What the inner future of a row does, and when.
+#[derive(Clone, Copy, Debug)]
+enum Inner {
+    /// Sleeps so long and gives a value.
+    Finishes(u32),
+    /// Is a task that is cancelled by a callback after so long.
+    IsCancelled(u32),
+    NeverEnds,
+}
+
+use Inner::{Finishes, IsCancelled, NeverEnds};
+
+impl Inner {
+    async fn run(self, gone: OnDrop<impl FnMut() + 'static>) -> Result<(), TaskError> {
+        match self {
+            Finishes(after) => {
+                let _gone = gone;
+                sleep_ms(after).await;
+                Ok(())
+            }
+            IsCancelled(after) => {
+                let task = Rc::new(RefCell::new(create_task(async {
+                    let _gone = gone;
+                    pending::<()>().await;
+                })));
+                let canceller = task.clone();
+                call_later_ms(after, move || assert!(canceller.borrow().cancel()));
+                poll_fn(move |cx| Pin::new(&mut *task.borrow_mut()).poll(cx)).await
+            }
+            NeverEnds => {
+                let _gone = gone;
+                pending().await
+            }
+        }
+    }
+}
+
+/// What happens when the inner future is waited for at most `limit`, and the caller is cancelled after `cancel`.
+fn outcome(event_loop: &EventLoop<VirtualTime>, trace: &Trace, inner: Inner, limit: u32, cancel: Option<u32>) -> Vec<String> {
+    let log = trace.clone();
+    event_loop
+        .run_until_complete(async {
+            let caller = create_task(async move {
+                match wait_for_ms(inner.run(log.on_drop("gone")), limit).await {
+                    Ok(Ok(())) => log.log("value"),
+                    Ok(Err(error)) => log.log(error),
+                    Err(TimeoutError) => log.log("timeout"),
+                }
+            });
+            if let Some(after) = cancel {
+                sleep_ms(after).await;
+                trace.log(if caller.cancel() { "cancel" } else { "too late" });
+            }
+            if caller.await.is_err() {
+                trace.log("no result");
+            }
+            sleep_ms(100).await; // what was left behind would show
+        })
+        .unwrap();
+    trace.take()
+}
+
+/// {the inner future finishes, is cancelled, times out} × {earlier, same pass, later} × {the caller is cancelled or not}:
+/// traps 1, 3, 7, 8; 3.5 of the specification.
+#[test]
+#[rustfmt::skip]
+fn outcome_table() {
+    const CALLER_LIVES: [(Inner, u32, &[&str]); 9] = [
+        // earlier than the deadline
+        (Finishes(5), 10, &["5 gone", "5 value"]),
+        (IsCancelled(5), 10, &["5 gone", "5 the task was cancelled"]),
+        (NeverEnds, 5, &["5 gone", "5 timeout"]),
+        // in the pass of the deadline: the value wins; a task that is cancelled in that pass has not ended yet
+        (Finishes(10), 10, &["10 gone", "10 value"]),
+        (IsCancelled(10), 10, &["10 timeout", "10 gone"]),
+        (NeverEnds, 0, &["0 gone", "0 timeout"]),
+        // later: what is in place is dropped before the error is there; a task is detached
+        (Finishes(15), 10, &["10 gone", "10 timeout"]),
+        (IsCancelled(15), 10, &["10 timeout", "15 gone"]),
+        (NeverEnds, 15, &["15 gone", "15 timeout"]),
+    ];
+    const CALLER_IS_CANCELLED_AT_10: [(Inner, u32, &[&str]); 9] = [
+        // earlier than the cancel
+        (Finishes(5), 20, &["5 gone", "5 value", "10 too late"]),
+        (IsCancelled(5), 20, &["5 gone", "5 the task was cancelled", "10 too late"]),
+        (NeverEnds, 5, &["5 gone", "5 timeout", "10 too late"]),
+        // in the pass of the cancel, which wins
+        (Finishes(10), 20, &["10 cancel", "10 gone", "10 no result"]),
+        (IsCancelled(10), 20, &["10 cancel", "10 gone", "10 no result"]),
+        (NeverEnds, 10, &["10 cancel", "10 gone", "10 no result"]),
+        // later
+        (Finishes(15), 20, &["10 cancel", "10 gone", "10 no result"]),
+        (IsCancelled(15), 20, &["10 cancel", "10 no result", "15 gone"]),
+        (NeverEnds, 15, &["10 cancel", "10 gone", "10 no result"]),
+    ];
+    at_both_starts(|event_loop, trace| {
+        for (inner, limit, expected) in CALLER_LIVES {
+            assert_eq!(outcome(event_loop, &trace.restarted(event_loop), inner, limit, None), expected, "{inner:?}, {limit}");
+        }
+        for (inner, limit, expected) in CALLER_IS_CANCELLED_AT_10 {
+            let trace = trace.restarted(event_loop);
+            assert_eq!(outcome(event_loop, &trace, inner, limit, Some(10)), expected, "{inner:?}, {limit}, cancelled");
+        }
+    });
+}
+
+/// Trap 7: the value that another task gives in the pass of the deadline counts if it is there when the caller is polled.
+#[test]
+fn value_of_a_task_in_the_pass_of_the_deadline() {
+    at_both_starts(|event_loop, _| {
+        let both = event_loop.run_until_complete(async {
+            let armed_before = create_task(sleep_ms(10));
+            let armed_after = create_task(async {
+                yield_now().await;
+                yield_now().await;
+                yield_now().await;
+                sleep_ms(10).await;
+            });
+            yield_now().await;
+            let before = create_task(wait_for_ms(armed_before, 10));
+            let after = create_task(wait_for_ms(armed_after, 10));
+            (before.await.unwrap().is_ok(), after.await.unwrap().is_ok())
+        });
+        assert_eq!(both.unwrap(), (true, false));
+    });
+}
+
+/// Trap 8: each of nested timeouts gives its own error, also when all have the same deadline.
+#[test]
+fn nested_timeouts_are_not_mistaken_for_each_other() {
+    at_both_starts(|event_loop, _| {
+        let ends = event_loop.run_until_complete(async {
+            let nested = |inner, outer| wait_for_ms(wait_for_ms(pending::<()>(), inner), outer);
+            (nested(5, 10).await, nested(10, 5).await, nested(5, 5).await)
+        });
+        assert_eq!(ends.unwrap(), (Ok(Err(TimeoutError)), Err(TimeoutError), Ok(Err(TimeoutError))));
+    });
+}
+
+/// A length of zero: what needs no waiting completes; what waits is dropped at once. Neither touches the clock, so both work
+/// without any loop. 3.5 of the specification.
+#[test]
+fn zero_length_polls_once_and_needs_no_clock() {
+    let signal = Signal::new();
+    assert_eq!(block_on(wait_for_ms(async { 42 }, 0)), Ok(42));
+    assert_eq!(block_on(wait_for(signal.wait(), Duration::ZERO)), Err(TimeoutError));
+    assert_eq!(signal.polls(), 1);
+}
+
+/// No timer is set before it is needed: what is ready at once needs no loop, whatever the length.
+#[test]
+fn value_at_the_first_poll_needs_no_loop() {
+    assert_eq!(block_on(wait_for(ready(42), Duration::from_secs(1))), Ok(42));
+}
+
+/// Trap 24: after each kind of end no timer is left, also if the future itself is kept: the clock does not stop there.
+#[test]
+fn timer_is_disarmed_on_every_exit() {
+    let virtual_time = VirtualTime::new();
+    let event_loop = EventLoop::with_platform(virtual_time.clone());
+    event_loop
+        .run_until_complete(async {
+            let mut finished = pin!(wait_for_ms(sleep_ms(1), 50));
+            assert!(finished.as_mut().await.is_ok());
+            let mut expired = pin!(wait_for_ms(wait_for_ms(pending::<()>(), 60), 1));
+            assert!(expired.as_mut().await.is_err());
+            let mut dropped = Box::pin(wait_for_ms(pending::<()>(), 70));
+            assert!(poll_once(&mut dropped, Waker::noop()).is_pending());
+            drop(dropped);
+            let cancelled = create_task(wait_for_ms(pending::<()>(), 80));
+            yield_now().await;
+            cancelled.cancel();
+            assert!(cancelled.await.is_err());
+            let before = virtual_time.jumps();
+            sleep_ms(1_000).await;
+            assert_eq!(virtual_time.jumps() - before, 1);
+        })
+        .unwrap();
+}
+
+/// no larger than the future inside and 64 bytes.
+#[test]
+fn at_most_64_bytes_larger_than_the_inner_future() {
+    #[track_caller]
+    fn check(inner: impl Future) {
+        let size = size_of_val(&inner);
+        let whole = size_of_val(&wait_for_ms(inner, 1));
+        assert!(whole <= size + 64, "{size} became {whole}");
+    }
+    check(ready(()));
+    check(ready([0_u8; 3]));
+    check(sleep_ms(1));
+    check(pending::<()>());
+    check(async {
+        let bytes = [1_u8; 100];
+        sleep_ms(1).await;
+        assert_eq!(bytes[99], 1);
+    });
+}
+
+/// Neither the wait that ends in time nor the one that expires allocates.
+#[test]
+fn nothing_is_allocated() {
+    let event_loop = EventLoop::with_platform(VirtualTime::new());
+    event_loop
+        .run_until_complete(async {
+            sleep_ms(100).await; // the wheel's levels
+            let start = crate::counting::heap();
+            for _ in 0..10 {
+                assert!(wait_for_ms(sleep_ms(1), 5).await.is_ok());
+                assert!(wait_for_ms(sleep_ms(5), 1).await.is_err());
+            }
+            assert_eq!(crate::counting::since(start), crate::counting::Heap::default());
+        })
+        .unwrap();
+    let (heap, end) = heap_during(|| poll_once(&mut pin!(wait_for_ms(ready(1), 1)), Waker::noop()));
+    assert_eq!((heap.allocations, end), (0, Poll::Ready(Ok(1))));
+}
+
+/// Each wake of the caller polls the inner future once; the timer's wake as well, and nothing more.
+#[test]
+fn polls_of_the_inner_future() {
+    at_both_starts(|event_loop, _| {
+        let signal = Signal::new();
+        event_loop
+            .run_until_complete(async {
+                let inner = signal.clone();
+                let caller = create_task(async move { wait_for_ms(inner.wait(), 10).await });
+                yield_now().await;
+                signal.wake();
+                yield_now().await;
+                assert_eq!(signal.polls(), 2);
+                assert_eq!(caller.await.unwrap(), Err(TimeoutError));
+                assert_eq!(signal.polls(), 3);
+            })
+            .unwrap();
+    });
+}
+
+/// Lengths: below a millisecond they are rounded up, and `Duration::MAX` is no limit.
+#[test]
+fn lengths() {
+    at_both_starts(|event_loop, trace| {
+        event_loop
+            .run_until_complete(async {
+                assert!(wait_for(pending::<()>(), Duration::from_nanos(1)).await.is_err());
+                trace.log("a nanosecond");
+                assert!(wait_for(pending::<()>(), Duration::from_micros(1_001)).await.is_err());
+                trace.log("1001 microseconds");
+                let day = Duration::from_secs(24 * 60 * 60);
+                assert!(wait_for(sleep(day), Duration::MAX).await.is_ok());
+                trace.log("a day");
+            })
+            .unwrap();
+        trace.expect(&["1 a nanosecond", "3 1001 microseconds", "86400003 a day"]);
+    });
+}
+
+/// T-20: a panic of the inner future comes through; the timer goes with the caller.
+#[test]
+fn panic_of_the_inner_future() {
+    at_both_starts(|event_loop, _| {
+        event_loop
+            .run_until_complete(async {
+                let caller = create_task(wait_for_ms(
+                    async {
+                        sleep_ms(1).await;
+                        panic!("out of cheese");
+                    },
+                    10,
+                ));
+                let panic = caller.await.unwrap_err().into_panic().unwrap();
+                assert_eq!(panic.message(), Some("out of cheese"));
+            })
+            .unwrap();
+    });
+}
+
+#[test]
+#[should_panic(expected = "`wait_for` was polled after it had ended")]
+fn polled_after_the_end() {
+    let mut future = pin!(wait_for_ms(ready(()), 1));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(future.as_mut().poll(&mut cx).is_ready());
+    let _ = future.as_mut().poll(&mut cx);
+}
+
+/// A timer outside a loop is refused with a message that names what is missing.
+#[test]
+#[should_panic(expected = "run")]
+fn timer_outside_a_loop() {
+    block_on(wait_for_ms(pending::<()>(), 1)).unwrap_err();
+}
+
+/// `?` in a function that does I/O.
+#[test]
+fn becomes_an_io_error() {
+    let error = std::io::Error::from(TimeoutError);
+    assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+    assert_eq!(error.to_string(), "the time is up");
+}

@@ -1,0 +1,95 @@
+//! The unsafe code of core under Miri, the interpreter that knows what is undefined.
+//!
+//! A test that does not suit it (too long, or with a real socket) says so itself: `#[cfg_attr(miri, ignore = "why")]`, or
+//! `#![cfg(not(miri))]` for a file. One that leaks on purpose has `leak` or `forg` (as in forgotten) in its name, and is not asked
+//! about leaks.
+
+use crate::command::{Cargo, side_by_side};
+use crate::steps::Steps;
+use crate::toolchain::{self, NIGHTLY};
+use crate::workspace;
+
+const CORE: &str = "-p uasyncio-core --all-features";
+const SYNC: &str = "-p uasyncio-sync --all-features";
+
+/// Of uasyncio-sync, which has no unsafe code, those that lead core's through most of its states.
+const OF_SYNC: [&str; 9] =
+    ["barrier", "condition", "event", "gather", "lock", "queue", "task_group", "task_group_edges", "wait_for"];
+
+/// Those of core with threads.
+const WITH_THREADS: [&str; 7] =
+    ["closing", "cross_thread", "remote", "shared_ring", "shared_waker", "static_loop_threads", "wakers"];
+
+/// A static loop has another run queue with critical sections.
+const CRITICAL_SECTIONS: &str = "-p uasyncio-core --no-default-features --features critical-section,trace";
+const WITH_CRITICAL_SECTIONS: [&str; 3] = ["static_loop", "static_loop_model", "static_loop_threads"];
+
+/// So many modules are one command, for each takes over a second to start. As many commands run at a time as there are processors.
+const AT_ONCE: usize = 5;
+
+const NOTHING: [&str; 0] = [];
+const NO_LEAKS: [&str; 4] = ["--skip", "leak", "--skip", "forg"];
+const LEAKS: [&str; 2] = ["leak", "forg"];
+const MAY_LEAK: &str = "-Zmiri-ignore-leaks";
+
+/// Adds the step. The tests with threads run with `seeds` seeds besides.
+pub(crate) fn add(steps: &mut Steps, seeds: u32) {
+    steps.step("miri", |tally| {
+        toolchain::components(Some(NIGHTLY), &["miri", "rust-src"])?;
+        // Built before, so that those side by side do not wait for each other.
+        for options in [CORE, SYNC, CRITICAL_SECTIONS] {
+            miri("", &format!("{options} --tests --no-run"), NOTHING).run()?;
+        }
+        let mut commands = vec![miri("", &format!("{CORE} --lib"), NO_LEAKS)];
+        for program in workspace::test_programs("uasyncio-core")? {
+            commands.push(miri("", &format!("{CORE} --test {program}"), NO_LEAKS));
+        }
+        let of_core = workspace::test_modules("uasyncio-core")?;
+        let of_sync = workspace::test_modules("uasyncio-sync")?;
+        let chosen = of_core.iter().map(String::as_str).collect::<Vec<_>>();
+        for (options, chosen, all) in [(CORE, &chosen[..], &of_core), (SYNC, &OF_SYNC, &of_sync)] {
+            for group in chosen.chunks(AT_ONCE) {
+                let mut tests = only(group, all);
+                tests.extend(NO_LEAKS.map(str::to_owned));
+                commands.push(miri("", &format!("{options} --test it"), tests));
+            }
+            commands.push(miri(MAY_LEAK, &format!("{options} --tests"), LEAKS));
+        }
+        commands.push(miri(MAY_LEAK, &format!("{CRITICAL_SECTIONS} --test it"), only(&WITH_CRITICAL_SECTIONS, &of_core)));
+        side_by_side(commands, tally)?;
+        // Other seeds schedule threads otherwise. They run side by side by themselves; what they print is not counted.
+        let flags = format!("{MAY_LEAK} -Zmiri-many-seeds=1..{}", seeds + 1);
+        miri(&flags, &format!("{CORE} --test it"), only(&WITH_THREADS, &of_core)).run()
+    });
+}
+
+fn miri(flags: &str, options: &str, tests: impl IntoIterator<Item = impl Into<String>>) -> Cargo {
+    Cargo::new("miri test --no-fail-fast")
+        .arguments(options.split_whitespace())
+        .arguments(["--"])
+        .arguments(tests)
+        .toolchain(NIGHTLY)
+        .variable("MIRIFLAGS", format!("-Zmiri-strict-provenance {flags}").trim_end())
+        .slow()
+}
+
+/// What makes the test harness run the tests of these modules. It looks for a name anywhere in a path, so those whose names end with it are
+/// left out.
+fn only(modules: &[&str], all: &[String]) -> Vec<String> {
+    let others = all.iter().filter(|other| !modules.contains(&other.as_str()));
+    let ends_alike = others.filter(|other| modules.iter().any(|module| other.ends_with(module)));
+    let skips = ends_alike.flat_map(|other| ["--skip".to_owned(), format!("{other}::")]);
+    modules.iter().map(|module| format!("{module}::")).chain(skips).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::only;
+
+    #[test]
+    fn modules_whose_names_end_alike_are_told_apart() {
+        let all = ["cancel", "catch_cancel", "model", "stop"].map(str::to_owned);
+        assert_eq!(only(&["cancel", "stop"], &all), ["cancel::", "stop::", "--skip", "catch_cancel::"]);
+        assert_eq!(only(&["cancel", "catch_cancel"], &all), ["cancel::", "catch_cancel::"]);
+    }
+}
