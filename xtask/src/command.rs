@@ -20,6 +20,9 @@ const SLOW_LIMIT: Duration = Duration::from_secs(60 * 60);
 /// How long it may take after the test harness said that a test has been running for over 60 seconds.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Sets the debug information of the profile for tests.
+const LINE_TABLES: &str = "CARGO_PROFILE_DEV_DEBUG";
+
 /// What the test programs of a step said.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
@@ -190,6 +193,10 @@ impl Cargo {
             if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
                 command.env_remove(name.as_ref());
             }
+        }
+        // A sixth of the time to build tests goes into line tables, which only backtraces need.
+        if std::env::var_os(LINE_TABLES).is_none() {
+            command.env(LINE_TABLES, "none");
         }
         if let Some(folder) = &self.folder {
             command.env("CARGO_TARGET_DIR", target_folder().join(folder));

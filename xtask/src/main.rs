@@ -32,7 +32,8 @@ cargo xtask <task> [options]
   test [--full] [--list] [FILTER]
       The test matrix: every crate alone and all together, feature sets, every poller, examples, loom, Miri,
       checks for other systems, dependencies, tidiness. Installs the Rust toolchains that it needs.
-      --full   also more Miri seeds, AddressSanitizer, ThreadSanitizer and repeated runs (about an hour)
+      --full   also all of core under Miri, with more seeds, all crates over every poller, AddressSanitizer, ThreadSanitizer and
+               repeated runs (over an hour)
       --list   print the names of the steps and run none
       FILTER   run only the steps whose name contains it, such as `miri` or `poller`
 

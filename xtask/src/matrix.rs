@@ -25,7 +25,7 @@ pub(crate) struct FeatureSet {
     pub(crate) targets: &'static str,
 }
 
-pub(crate) const FEATURE_SETS: [FeatureSet; 16] = [
+pub(crate) const FEATURE_SETS: [FeatureSet; 15] = [
     FeatureSet { name: "compat with all features", options: "-p uasyncio-compat --all-features", targets: "" },
     FeatureSet {
         name: "core with alloc, virtual-time",
@@ -44,7 +44,6 @@ pub(crate) const FEATURE_SETS: [FeatureSet; 16] = [
         targets: "--test static_loop_cores", // which says what a core is
     },
     FeatureSet { name: "core with std, virtual-time", options: "-p uasyncio-core --features virtual-time", targets: "" },
-    FeatureSet { name: "core with std, trace", options: "-p uasyncio-core --features trace", targets: "" },
     FeatureSet { name: "core with all features", options: "-p uasyncio-core --all-features", targets: "" },
     FeatureSet { name: "io with trace", options: "-p uasyncio-io --features trace", targets: "" },
     FeatureSet {
@@ -63,8 +62,9 @@ pub(crate) const FEATURE_SETS: [FeatureSet; 16] = [
         targets: "--lib --tests",
     },
     FeatureSet { name: "streams with all features", options: "-p uasyncio-streams --all-features", targets: "" },
-    FeatureSet { name: "sync with no features", options: "-p uasyncio-sync --no-default-features", targets: "--lib --tests" },
-    FeatureSet { name: "sync with trace", options: "-p uasyncio-sync --features trace", targets: "" },
+    // The interleavings are the same with any features.
+    FeatureSet { name: "sync with no features", options: "-p uasyncio-sync --no-default-features", targets: "--lib --test it" },
+    FeatureSet { name: "sync with trace", options: "-p uasyncio-sync --features trace", targets: "--lib --test it" },
     FeatureSet { name: "udp without batch", options: "-p uasyncio-udp --no-default-features", targets: "" },
 ];
 
@@ -80,12 +80,11 @@ pub(crate) const OTHER_SYSTEMS: [&str; 3] = ["x86_64-pc-windows-gnu", "x86_64-ap
 /// What is checked for other systems.
 pub(crate) const ON_OTHER_SYSTEMS: &str = "-p uasyncio-io -p uasyncio-streams -p uasyncio-udp --lib --examples";
 
-/// What has a poller below it.
-const WITH_POLLER: [&str; 3] = [
-    "-p uasyncio-io -p uasyncio-udp -p uasyncio-tests",
-    "-p uasyncio-streams --features tls",
-    "-p uasyncio-compat --all-features --lib --tests",
-];
+/// What stands on a poller itself.
+const ON_POLLER: &str = "-p uasyncio-io -p uasyncio-udp -p uasyncio-tests";
+
+/// What stands on that. By default it is tested over the first one of the other pollers only.
+const ABOVE_POLLER: [&str; 2] = ["-p uasyncio-streams --features tls", "-p uasyncio-compat --all-features --lib --tests"];
 
 /// Adds the steps of the matrix, cheap ones first; with `full` also those that take long.
 pub(crate) fn add(steps: &mut Steps, full: bool) {
@@ -103,12 +102,14 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
     }
     steps.step("test: workspace", |tally| python::for_tests(Cargo::new("test --no-fail-fast --workspace")).test(tally));
     features(steps);
-    for poller in poller::OTHERS {
+    for (poller, is_first) in poller::OTHERS.into_iter().zip([true, false]) {
         steps.step(&format!("test: {poller} poller"), |tally| {
-            WITH_POLLER.iter().try_for_each(|packages| {
+            let mut test = |packages: &str| {
                 let test = Cargo::new("test --no-fail-fast").arguments(packages.split_whitespace());
                 poller::with(poller, test)?.test(tally)
-            })
+            };
+            test(ON_POLLER)?;
+            if is_first || full { ABOVE_POLLER.into_iter().try_for_each(test) } else { Ok(()) }
         });
     }
     steps.step("examples", |_| examples());
@@ -130,7 +131,7 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
             .test(tally)
     });
     firmware::add(steps);
-    miri::add(steps, if full { 15 } else { 2 });
+    miri::add(steps, full);
     if full {
         sanitizers(steps);
         stress(steps);

@@ -35,6 +35,7 @@ fn virtual_loop(start: u32) -> EventLoop<VirtualTime> {
 
 #[test]
 fn a_loop_without_std() {
+    let _alone = crate::static_common::alone();
     for start in [0, u32::MAX - 7] {
         tasks_timers_and_callbacks(start);
         wakes_from_interrupts(start);
