@@ -37,7 +37,7 @@ use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
 use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 
 use uasyncio_core::WaitList;
 
@@ -519,13 +519,17 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
     /// Takes this put from the budget of the task, and those that have gone the quick way since the last time.
     #[inline]
     fn count_put(&self, cx: &mut Context<'_>) -> Poll<()> {
-        poll_proceed_many(cx, self.storage.puts().wrapping_sub(self.counted_puts.get()) + 1)
+        ready!(poll_proceed_many(cx, self.storage.puts().wrapping_sub(self.counted_puts.get()) + 1));
+        self.counted_puts.set(self.storage.puts());
+        Poll::Ready(())
     }
 
     /// Takes this get from the budget of the task, and those that have gone the quick way since the last time.
     #[inline]
     fn count_get(&self, cx: &mut Context<'_>) -> Poll<()> {
-        poll_proceed_many(cx, self.gets().wrapping_sub(self.counted_gets.get()) + 1)
+        ready!(poll_proceed_many(cx, self.gets().wrapping_sub(self.counted_gets.get()) + 1));
+        self.counted_gets.set(self.gets());
+        Poll::Ready(())
     }
 
     /// After a put that was counted or waited for: opens the quick way for the next ones.

@@ -256,9 +256,19 @@ fn a_task_that_only_puts_and_gets_gives_way() {
             let other = create_task(async move { log.log("another") });
             while queue.get().await.is_ok() {}
             assert!(other.done());
+            // So is that nothing can be put. The first one counts what `put_nowait` has put.
+            queue.put(()).await.unwrap_err();
+            yield_now().await;
+            let other = create_task(async {});
+            let mut refused = 0;
+            while !other.done() {
+                queue.put(()).await.unwrap_err();
+                refused += 1;
+            }
+            trace.log(refused);
         });
         done.unwrap();
-        trace.expect(&["0 64", "0 another"]);
+        trace.expect(&["0 64", "0 another", "0 129"]);
     });
 }
 
