@@ -11,15 +11,11 @@ mod sessions;
 #[cfg(feature = "net")]
 mod both;
 #[cfg(feature = "net")]
-mod chat;
-#[cfg(feature = "net")]
 mod child;
 #[cfg(feature = "net")]
 mod connect;
 #[cfg(feature = "alloc")]
 mod handover;
-#[cfg(feature = "std")]
-mod http_server;
 mod lent;
 #[cfg(feature = "net")]
 mod net;

@@ -1,6 +1,6 @@
 //! The example `chat`, with clients over TCP.
 
-#[path = "../../examples/chat.rs"]
+#[path = "../examples/chat.rs"]
 #[allow(dead_code)]
 mod chat;
 

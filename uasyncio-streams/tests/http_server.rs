@@ -1,13 +1,15 @@
 //! The example `http_server`: its parser, and its service over an in-memory pipe.
 
-#[path = "../../examples/http_server/http.rs"]
+#[path = "it/common/mod.rs"]
+mod common;
+#[path = "../examples/http_server/http.rs"]
 mod http;
-#[path = "../../examples/http_server/service.rs"]
+#[path = "../examples/http_server/service.rs"]
 mod service;
 
 use std::time::Duration;
 
-use crate::common::Random;
+use common::Random;
 use http::{LONGEST_HEAD, Request, parse};
 use service::Service;
 use uasyncio_core::{EventLoop, VirtualTime, create_task, get_event_loop, sleep_ms, spawn};
