@@ -110,8 +110,9 @@ mod counter {
     #[inline]
     pub(super) fn spend(operations: u8) -> bool {
         let left = LEFT.get();
-        LEFT.set(left - isize::from(operations));
-        left > 0 || is_unlimited()
+        LEFT.set(left.wrapping_sub(isize::from(operations)));
+        // Whether one was left. For one operation that is the sign of what was stored just now.
+        left.wrapping_sub(1) >= 0 || is_unlimited()
     }
 
     #[inline]
