@@ -25,7 +25,7 @@ pub(crate) struct FeatureSet {
     pub(crate) targets: &'static str,
 }
 
-pub(crate) const FEATURE_SETS: [FeatureSet; 15] = [
+pub(crate) const FEATURE_SETS: [FeatureSet; 16] = [
     FeatureSet { name: "compat with all features", options: "-p uasyncio-compat --all-features", targets: "" },
     FeatureSet {
         name: "core with alloc, virtual-time",
@@ -44,6 +44,7 @@ pub(crate) const FEATURE_SETS: [FeatureSet; 15] = [
         targets: "--test static_loop_cores", // which says what a core is
     },
     FeatureSet { name: "core with std, virtual-time", options: "-p uasyncio-core --features virtual-time", targets: "" },
+    FeatureSet { name: "core with std, trace", options: "-p uasyncio-core --features trace", targets: "" },
     FeatureSet { name: "core with all features", options: "-p uasyncio-core --all-features", targets: "" },
     FeatureSet { name: "io with trace", options: "-p uasyncio-io --features trace", targets: "" },
     FeatureSet {

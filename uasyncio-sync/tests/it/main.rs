@@ -1,4 +1,4 @@
-//! The tests that can share a process, in one program: it is linked in a second, where one for each file takes half a minute.
+//! The tests that can share a process, in one program: it builds faster than one for each file.
 
 mod common;
 #[path = "common/counting.rs"]
