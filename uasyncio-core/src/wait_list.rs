@@ -8,7 +8,7 @@
 //!   WaitList { first, last, epoch }
 //!               │      └──────────────────────┐
 //!               ▼                             ▼
-//!   null ◄── WaitNode ◄────► WaitNode ◄────► WaitNode ──► null      each has a waker, a demand and the epoch it joined in
+//!   null ◄── WaitNode ◄────► WaitNode ◄────► WaitNode ──► null      each has its list, a waker, a demand and the epoch it joined in
 //!
 //!                 poll_wait              wake_one, wake_all
 //!          Idle ─────────────► Waiting ─────────────────────► Granted
@@ -25,14 +25,17 @@
 //! * **Who joins during `wake_all` is not woken.** Each call begins a new epoch and wakes the nodes of earlier ones; they are in
 //!   front. A list holds nodes of at most one epoch more than there are calls inside one another, so a wrapped counter tells them
 //!   apart all the same. When a call comes back from a waker that made a call of its own, that one has woken all there was.
+//! * **An idle node is one word,** which points to its owner; while it is not idle that is null. All else is written when it joins. So a
+//!   future that finds all it wants at its first poll pays next to nothing for the node it did not need.
 //! * **A forgotten node** (`mem::forget` of a pinned box) stays linked in memory that is never freed, though its borrow has
 //!   ended. The list may be moved then, since the node cannot reach it; waking it is harmless; the list's drop takes its waker.
 
-use core::cell::Cell;
+use core::cell::{Cell, UnsafeCell};
 use core::fmt;
-use core::marker::PhantomPinned;
-use core::mem::ManuallyDrop;
+use core::marker::{PhantomData, PhantomPinned};
+use core::mem::MaybeUninit;
 use core::pin::Pin;
+use core::ptr;
 use core::task::{Context, Poll, Waker};
 
 use crate::chain::{Chain, Link, State};
@@ -61,6 +64,18 @@ use crate::chain::{Chain, Link, State};
 /// node = WaitNode::new(&list);
 /// ```
 ///
+/// nor any other list that it waits in:
+///
+/// ```compile_fail,E0597
+/// # use std::pin::pin;
+/// # use std::task::{Context, Waker};
+/// # use uasyncio_core::{WaitList, WaitNode};
+/// let owner = WaitList::new();
+/// let node = pin!(WaitNode::new(&owner));
+/// let list = WaitList::new(); // goes first
+/// let _ = node.poll_wait(&list, &mut Context::from_waker(Waker::noop()), 0, "an example");
+/// ```
+///
 /// # Example
 ///
 /// A flag, as asyncio's `Event`:
@@ -83,20 +98,21 @@ use crate::chain::{Chain, Link, State};
 ///     }
 ///
 ///     /// To be polled with the same node until it is ready.
-///     fn poll_set(&self, node: Pin<&mut WaitNode<'_>>, cx: &mut Context<'_>) -> Poll<()> {
-///         if self.set.get() && !node.is_waiting() && !node.is_granted() {
+///     fn poll_set(node: Pin<&mut WaitNode<'_, Event>>, cx: &mut Context<'_>) -> Poll<()> {
+///         let event = node.owner();
+///         if event.set.get() && node.is_idle() {
 ///             return Poll::Ready(()); // nothing to wait for
 ///         }
-///         node.poll_wait(cx, 0, "an event")
+///         node.poll_wait(&event.waiting, cx, 0, "an event")
 ///     }
 /// }
 ///
 /// let event = Event { set: Cell::new(false), waiting: WaitList::new() };
-/// let mut node = pin!(WaitNode::new(&event.waiting));
+/// let mut node = pin!(WaitNode::new(&event));
 /// let mut cx = Context::from_waker(Waker::noop());
-/// assert!(event.poll_set(node.as_mut(), &mut cx).is_pending());
+/// assert!(Event::poll_set(node.as_mut(), &mut cx).is_pending());
 /// event.set();
-/// assert!(event.poll_set(node.as_mut(), &mut cx).is_ready());
+/// assert!(Event::poll_set(node.as_mut(), &mut cx).is_ready());
 /// ```
 pub struct WaitList {
     waiting: Chain<Waiter>,
@@ -108,6 +124,9 @@ pub struct WaitList {
 /// It begins *idle*. [`poll_wait`](WaitNode::poll_wait) makes it *waiting*, a wake of the list makes it *granted*, and the next
 /// poll takes the grant and makes it idle again, so that a node can wait any number of times. Dropping it ends the wait.
 ///
+/// It keeps a reference to its [`owner`](WaitNode::owner), so that the future needs none of its own. 64 bytes on 64 bits, of which
+/// making an idle one writes 8.
+///
 /// ```
 /// use std::pin::pin;
 /// use std::task::{Context, Poll, Waker};
@@ -116,28 +135,34 @@ pub struct WaitList {
 /// let list = WaitList::new();
 /// let mut node = pin!(WaitNode::new(&list));
 /// let mut cx = Context::from_waker(Waker::noop());
-/// assert_eq!(node.as_mut().poll_wait(&mut cx, 1, "an example"), Poll::Pending);
+/// assert_eq!(node.as_mut().poll_wait(&list, &mut cx, 1, "an example"), Poll::Pending);
 /// assert!(node.is_waiting());
 /// assert!(list.wake_one());
 /// assert!(node.is_granted());
-/// assert_eq!(node.as_mut().poll_wait(&mut cx, 1, "an example"), Poll::Ready(()));
+/// assert_eq!(node.as_mut().poll_wait(&list, &mut cx, 1, "an example"), Poll::Ready(()));
 /// ```
-pub struct WaitNode<'l> {
-    list: &'l WaitList,
-    link: Link<Waiter>,
+pub struct WaitNode<'l, O = WaitList> {
+    /// Null: it is not idle.
+    owner: Cell<*const O>,
+    /// Only while it is not idle.
+    link: UnsafeCell<MaybeUninit<Link<Waiter>>>,
+    borrow: PhantomData<&'l O>,
     _pinned: PhantomPinned,
 }
 
-/// What the list knows of a node.
+/// What a list knows of a node in line.
 struct Waiter {
+    list: *const WaitList,
+    /// The node's, for when it is idle again.
+    owner: *const (),
     /// Only while it waits, so that there is nothing else to be dropped.
-    waker: ManuallyDrop<Cell<Option<Waker>>>,
-    demand: Cell<u32>,
-    epoch: Cell<u32>,
+    waker: Cell<Option<Waker>>,
+    demand: u32,
+    epoch: u32,
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<WaitList>() <= 24 && size_of::<WaitNode<'_>>() <= 48);
+const _: () = assert!(size_of::<WaitList>() <= 24 && size_of::<WaitNode<'_>>() <= 64);
 
 impl WaitList {
     /// An empty list.
@@ -170,12 +195,12 @@ impl WaitList {
     /// let list = WaitList::new();
     /// let node = pin!(WaitNode::new(&list));
     /// assert_eq!(list.first_demand(), None);
-    /// assert!(node.poll_wait(&mut Context::from_waker(Waker::noop()), 3, "an example").is_pending());
+    /// assert!(node.poll_wait(&list, &mut Context::from_waker(Waker::noop()), 3, "an example").is_pending());
     /// assert_eq!(list.first_demand(), Some(3));
     /// ```
     #[inline]
     pub fn first_demand(&self) -> Option<u32> {
-        self.waiting.first().map(|link| link.more.demand.get())
+        self.waiting.first().map(|link| link.more.demand)
     }
 
     /// Grants the wait of the one who waits longest, and wakes it. `false`: nobody waits.
@@ -188,7 +213,7 @@ impl WaitList {
     /// # use uasyncio_core::{WaitList, WaitNode};
     /// let list = WaitList::new();
     /// let mut node = pin!(WaitNode::new(&list));
-    /// assert!(node.as_mut().poll_wait(&mut Context::from_waker(Waker::noop()), 0, "an example").is_pending());
+    /// assert!(node.as_mut().poll_wait(&list, &mut Context::from_waker(Waker::noop()), 0, "an example").is_pending());
     /// assert!(list.wake_one());
     /// assert!(node.is_granted());
     /// assert!(!list.wake_one());
@@ -200,6 +225,27 @@ impl WaitList {
             waker.wake();
         }
         true
+    }
+
+    /// Grants the wait of the one who waits longest, as [`wake_one`](WaitList::wake_one) does, but leaves it to the caller to wake it.
+    ///
+    /// `None`: nobody waits, or without a waker, since cloning that has panicked.
+    ///
+    /// ```
+    /// # use std::pin::pin;
+    /// # use std::task::{Context, Waker};
+    /// # use uasyncio_core::{WaitList, WaitNode};
+    /// let list = WaitList::new();
+    /// let mut node = pin!(WaitNode::new(&list));
+    /// assert!(node.as_mut().poll_wait(&list, &mut Context::from_waker(Waker::noop()), 0, "an example").is_pending());
+    /// let waker = list.grant_one();
+    /// assert!(node.is_granted());
+    /// waker.unwrap().wake();
+    /// ```
+    #[inline]
+    #[must_use = "the one who has waited is to be woken"]
+    pub fn grant_one(&self) -> Option<Waker> {
+        self.waiting.grant_first().and_then(|link| link.more.waker.take())
     }
 
     /// Grants the waits of all that wait now, and wakes them in order; says how many.
@@ -214,8 +260,8 @@ impl WaitList {
     /// let list = WaitList::new();
     /// let (mut one, mut two) = (pin!(WaitNode::new(&list)), pin!(WaitNode::new(&list)));
     /// let mut cx = Context::from_waker(Waker::noop());
-    /// assert!(one.as_mut().poll_wait(&mut cx, 0, "an example").is_pending());
-    /// assert!(two.as_mut().poll_wait(&mut cx, 0, "an example").is_pending());
+    /// assert!(one.as_mut().poll_wait(&list, &mut cx, 0, "an example").is_pending());
+    /// assert!(two.as_mut().poll_wait(&list, &mut cx, 0, "an example").is_pending());
     /// assert_eq!(list.wake_all(), 2);
     /// assert!(one.is_granted() && two.is_granted());
     /// ```
@@ -266,7 +312,7 @@ impl Earlier<'_> {
     fn is_there(&self) -> bool {
         // Another epoch: a waker has called `wake_all`, and that has woken all of these.
         let first = self.list.waiting.first();
-        self.list.epoch.get() == self.epoch && first.is_some_and(|link| link.more.epoch.get() != self.epoch)
+        self.list.epoch.get() == self.epoch && first.is_some_and(|link| link.more.epoch != self.epoch)
     }
 }
 
@@ -283,32 +329,80 @@ impl Drop for Earlier<'_> {
     }
 }
 
-impl<'l> WaitNode<'l> {
-    /// An idle node for `list`.
+impl<'l, O> WaitNode<'l, O> {
+    /// An idle node of a future that works on `owner`: the list itself, or what the list is part of.
     ///
     /// ```
     /// # use uasyncio_core::{WaitList, WaitNode};
     /// let list = WaitList::new();
-    /// let node = WaitNode::new(&list);
-    /// assert!(!node.is_waiting() && !node.is_granted());
+    /// assert!(WaitNode::new(&list).is_idle());
     /// ```
     #[inline]
-    pub const fn new(list: &'l WaitList) -> WaitNode<'l> {
-        let waker = ManuallyDrop::new(Cell::new(None));
-        let link = Link::new(Waiter { waker, demand: Cell::new(0), epoch: Cell::new(0) });
-        WaitNode { list, link, _pinned: PhantomPinned }
+    pub const fn new(owner: &'l O) -> WaitNode<'l, O> {
+        let link = UnsafeCell::new(MaybeUninit::uninit());
+        WaitNode { owner: Cell::new(owner), link, borrow: PhantomData, _pinned: PhantomPinned }
     }
 
-    /// The list that it was made for.
+    /// What it was made with.
     ///
     /// ```
     /// # use uasyncio_core::{WaitList, WaitNode};
     /// let list = WaitList::new();
-    /// assert!(std::ptr::eq(WaitNode::new(&list).list(), &list));
+    /// assert!(std::ptr::eq(WaitNode::new(&list).owner(), &list));
+    /// ```
+    #[inline(always)]
+    pub fn owner(&self) -> &'l O {
+        let owner = if self.is_idle() { self.owner.get() } else { self.link().more.owner.cast() };
+        // SAFETY: U13. It is borrowed for as long as there is a node.
+        unsafe { &*owner }
+    }
+
+    /// For one that is not idle.
+    #[inline]
+    fn link(&self) -> &Link<Waiter> {
+        debug_assert!(!self.is_idle());
+        // SAFETY: U13. It was written when the node joined, and is not before it is idle and joins again.
+        unsafe { (*self.link.get()).assume_init_ref() }
+    }
+
+    #[inline]
+    fn state(&self) -> State {
+        if self.is_idle() { State::Idle } else { self.link().state() }
+    }
+
+    /// Whether it neither waits nor has a grant.
+    ///
+    /// ```
+    /// # use uasyncio_core::{WaitList, WaitNode};
+    /// # let list = WaitList::new();
+    /// assert!(WaitNode::new(&list).is_idle());
     /// ```
     #[inline]
-    pub const fn list(&self) -> &'l WaitList {
-        self.list
+    pub fn is_idle(&self) -> bool {
+        !self.owner.get().is_null()
+    }
+
+    /// Tries `quick`, a way around waiting, if the node is idle. `None`: it is not, and nothing was tried.
+    ///
+    /// Asking [`is_idle`](WaitNode::is_idle) first would do the same, but a compiler forgets the answer over whatever `quick` stores.
+    /// Here it is told that the node is idle still, so that a future which ends there is dropped without another look at its node.
+    ///
+    /// ```
+    /// # use std::pin::pin;
+    /// # use uasyncio_core::{WaitList, WaitNode};
+    /// let list = WaitList::new();
+    /// let mut node = pin!(WaitNode::new(&list));
+    /// assert_eq!(node.as_mut().while_idle(|| "tried"), Some("tried"));
+    /// ```
+    #[inline(always)]
+    pub fn while_idle<R>(self: Pin<&mut Self>, quick: impl FnOnce() -> R) -> Option<R> {
+        if !self.is_idle() {
+            return None;
+        }
+        let owner = self.owner.get();
+        let result = quick();
+        self.owner.set(owner); // It is borrowed exclusively, so it is idle.
+        Some(result)
     }
 
     /// Whether it is in the list.
@@ -320,7 +414,7 @@ impl<'l> WaitNode<'l> {
     /// ```
     #[inline]
     pub fn is_waiting(&self) -> bool {
-        self.link.state() == State::Waiting
+        self.state() == State::Waiting
     }
 
     /// Whether it has been granted what it waited for, and was not polled since.
@@ -332,13 +426,13 @@ impl<'l> WaitNode<'l> {
     /// ```
     #[inline]
     pub fn is_granted(&self) -> bool {
-        self.link.state() == State::Granted
+        self.state() == State::Granted
     }
 
-    /// Waits until the list grants it.
+    /// Waits until `list` grants it.
     ///
     /// * Idle: goes to the end of the list, with a `demand` for [`WaitList::first_demand`]; pending.
-    /// * Waiting: from now on the waker of this poll is the one to be woken; pending. The place in the list stays.
+    /// * Waiting: from now on the waker of this poll is the one to be woken; pending. It stays where it is, whichever `list` is given.
     /// * Granted: takes the grant and is idle again; ready.
     ///
     /// With the feature `trace`, `reason` is what [`Loop::tasks`](crate::Loop::tasks) shows, such as "a lock".
@@ -355,24 +449,32 @@ impl<'l> WaitNode<'l> {
     /// let mut node = pin!(WaitNode::new(&list));
     /// let mut cx = Context::from_waker(Waker::noop());
     /// for _ in 0..2 {
-    ///     assert!(node.as_mut().poll_wait(&mut cx, 0, "an example").is_pending());
+    ///     assert!(node.as_mut().poll_wait(&list, &mut cx, 0, "an example").is_pending());
     ///     list.wake_one();
-    ///     assert!(node.as_mut().poll_wait(&mut cx, 0, "an example").is_ready());
+    ///     assert!(node.as_mut().poll_wait(&list, &mut cx, 0, "an example").is_ready());
     /// }
     /// ```
     #[inline]
-    pub fn poll_wait(self: Pin<&mut Self>, cx: &mut Context<'_>, demand: u32, reason: &'static str) -> Poll<()> {
-        let link = &self.link;
-        match link.state() {
+    pub fn poll_wait(
+        self: Pin<&mut Self>,
+        list: &'l WaitList,
+        cx: &mut Context<'_>,
+        demand: u32,
+        reason: &'static str,
+    ) -> Poll<()> {
+        match self.state() {
             State::Granted => {
-                link.reset();
+                self.be_idle();
                 return Poll::Ready(());
             }
             State::Idle => {
-                link.more.demand.set(demand);
-                link.more.epoch.set(self.list.epoch.get());
+                let owner = self.owner.replace(ptr::null()).cast();
+                let waiter = Waiter { list, owner, waker: Cell::new(None), demand, epoch: list.epoch.get() };
+                // SAFETY: U13. It was idle, so nobody looks at it.
+                unsafe { self.link.get().write(MaybeUninit::new(Link::new(waiter))) };
+                let link = self.link();
                 // SAFETY: U13. It is pinned here, and `drop` takes it out.
-                unsafe { self.list.waiting.push_back(link) };
+                unsafe { list.waiting.push_back(link) };
                 crate::trace::waiting(reason);
                 let waker = cx.waker().clone();
                 if link.state() == State::Waiting {
@@ -389,6 +491,35 @@ impl<'l> WaitNode<'l> {
         Poll::Pending
     }
 
+    /// Takes the grant, if it has one, and is idle again.
+    ///
+    /// ```
+    /// # use std::pin::pin;
+    /// # use std::task::{Context, Waker};
+    /// # use uasyncio_core::{WaitList, WaitNode};
+    /// let list = WaitList::new();
+    /// let mut node = pin!(WaitNode::new(&list));
+    /// assert!(node.as_mut().poll_wait(&list, &mut Context::from_waker(Waker::noop()), 0, "an example").is_pending());
+    /// assert!(!node.as_mut().take_grant());
+    /// list.wake_one();
+    /// assert!(node.as_mut().take_grant());
+    /// assert!(node.is_idle());
+    /// ```
+    #[inline]
+    pub fn take_grant(self: Pin<&mut Self>) -> bool {
+        let granted = self.is_granted();
+        if granted {
+            self.be_idle();
+        }
+        granted
+    }
+
+    /// For one that has a grant, or has left the line.
+    #[inline]
+    fn be_idle(&self) {
+        self.owner.set(self.link().more.owner.cast());
+    }
+
     /// Stops waiting. `true`: it had been granted, and the grant was not taken yet, so the caller has to pass it on.
     ///
     /// It is idle afterwards, and out of the list. A primitive calls this when a future of its is dropped; dropping the node itself
@@ -401,29 +532,23 @@ impl<'l> WaitNode<'l> {
     /// let list = WaitList::new();
     /// let mut node = pin!(WaitNode::new(&list));
     /// assert!(!node.as_mut().cancel());
-    /// assert!(node.as_mut().poll_wait(&mut Context::from_waker(Waker::noop()), 0, "an example").is_pending());
+    /// assert!(node.as_mut().poll_wait(&list, &mut Context::from_waker(Waker::noop()), 0, "an example").is_pending());
     /// list.wake_one();
     /// assert!(node.as_mut().cancel());
     /// ```
     #[inline]
     pub fn cancel(self: Pin<&mut Self>) -> bool {
-        match self.link.state() {
-            State::Idle => false,
-            State::Granted => {
-                self.link.reset();
-                true
-            }
-            State::Waiting => {
-                self.leave();
-                false
-            }
+        if self.is_waiting() {
+            self.leave();
         }
+        self.take_grant()
     }
 
     /// From now on this waker is woken, for a node in line.
     #[inline(never)]
     fn change_waker(&self, waker: &Waker) {
-        let own = &self.link.more.waker;
+        let link = self.link();
+        let own = &link.more.waker;
         let now = own.take();
         let same = now.as_ref().is_some_and(|now| now.will_wake(waker));
         own.set(now);
@@ -431,7 +556,7 @@ impl<'l> WaitNode<'l> {
             return;
         }
         let new = waker.clone();
-        if self.link.state() == State::Waiting {
+        if link.state() == State::Waiting {
             drop(own.replace(Some(new)));
         } else {
             new.wake(); // the clone has made it granted
@@ -441,14 +566,16 @@ impl<'l> WaitNode<'l> {
     /// What dropping it does while it waits. Out of line, so that a future which may hold a node is small, wherever it is dropped.
     #[inline(never)]
     fn leave(&self) {
-        // SAFETY: U13. It waits in this list.
-        unsafe { self.list.waiting.remove(&self.link) };
+        let link = self.link();
+        // SAFETY: U13. It waits in this list, which is borrowed.
+        unsafe { (*link.more.list).waiting.remove(link) };
+        self.be_idle();
         // The waker goes last, when nobody can come across the node any more.
-        drop(self.link.more.waker.take());
+        drop(link.more.waker.take());
     }
 }
 
-impl Drop for WaitNode<'_> {
+impl<O> Drop for WaitNode<'_, O> {
     #[inline]
     fn drop(&mut self) {
         if self.is_waiting() {
@@ -457,9 +584,9 @@ impl Drop for WaitNode<'_> {
     }
 }
 
-impl fmt::Debug for WaitNode<'_> {
+impl<O> fmt::Debug for WaitNode<'_, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("WaitNode").field(&self.link.state()).finish()
+        f.debug_tuple("WaitNode").field(&self.state()).finish()
     }
 }
 

@@ -18,15 +18,15 @@ use uasyncio_core::{WaitList, WaitNode};
 #[global_allocator]
 static ALLOCATOR: CountingAllocator = CountingAllocator;
 
-fn poll(node: Pin<&mut WaitNode<'_>>, waker: HookedWaker) -> Poll<()> {
+fn poll<'l>(node: Pin<&mut WaitNode<'l>>, list: &'l WaitList, waker: HookedWaker) -> Poll<()> {
     let waker = waker.waker();
-    node.poll_wait(&mut Context::from_waker(&waker), 0, "a test")
+    node.poll_wait(list, &mut Context::from_waker(&waker), 0, "a test")
 }
 
 /// A node that waits with a waker of its own.
 fn waiting(list: &WaitList) -> (Pin<Box<WaitNode<'_>>>, HookedWaker) {
     let (mut node, waker) = (Box::pin(WaitNode::new(list)), HookedWaker::new());
-    assert!(poll(node.as_mut(), waker).is_pending());
+    assert!(poll(node.as_mut(), list, waker).is_pending());
     assert!(node.is_waiting());
     (node, waker)
 }
@@ -52,7 +52,7 @@ fn one_wake_is_for_the_one_who_waits_longest() {
     for (node, waker) in &mut nodes {
         assert!(node.is_granted() && !node.is_waiting());
         assert_eq!(waker.live(), 0);
-        assert!(poll(node.as_mut(), *waker).is_ready());
+        assert!(poll(node.as_mut(), &list, *waker).is_ready());
         assert!(!node.is_granted());
     }
 }
@@ -73,10 +73,10 @@ fn wake_all_wakes_all_and_counts_them() {
 fn a_poll_in_between_replaces_the_waker_alone() {
     let list = WaitList::new();
     let [(mut first, old), (_second, later)] = several::<2>(&list);
-    assert!(poll(first.as_mut(), old).is_pending());
+    assert!(poll(first.as_mut(), &list, old).is_pending());
     assert_eq!((old.clones(), old.live()), (1, 1));
     let new = HookedWaker::new();
-    assert!(poll(first.as_mut(), new).is_pending());
+    assert!(poll(first.as_mut(), &list, new).is_pending());
     assert_eq!((old.live(), new.live()), (0, 1));
     list.wake_one();
     assert_eq!([old.wakes(), new.wakes(), later.wakes()], [0, 1, 0]);
@@ -87,8 +87,8 @@ fn a_node_waits_any_number_of_times_and_goes_to_the_end_each_time() {
     let list = WaitList::new();
     let [(mut first, first_waker), (_second, second_waker)] = several::<2>(&list);
     list.wake_one();
-    assert!(poll(first.as_mut(), first_waker).is_ready());
-    assert!(poll(first.as_mut(), first_waker).is_pending());
+    assert!(poll(first.as_mut(), &list, first_waker).is_ready());
+    assert!(poll(first.as_mut(), &list, first_waker).is_pending());
     list.wake_one();
     assert_eq!([first_waker.wakes(), second_waker.wakes()], [1, 1]);
     list.wake_one();
@@ -121,8 +121,8 @@ fn leaving_disturbs_nobody() {
                     let before = waker.wakes();
                     assert!(list.wake_one());
                     assert_eq!(waker.wakes(), before + 1, "{order:?}: {index} after {leaves}");
-                    assert!(poll(node.as_mut(), *waker).is_ready());
-                    assert!(poll(node.as_mut(), *waker).is_pending());
+                    assert!(poll(node.as_mut(), &list, *waker).is_ready());
+                    assert!(poll(node.as_mut(), &list, *waker).is_pending());
                 }
             }
         }
@@ -148,22 +148,48 @@ fn the_first_demand_is_that_of_the_one_who_waits_longest() {
     let (mut first, mut second) = (pin!(WaitNode::new(&list)), pin!(WaitNode::new(&list)));
     let waker = HookedWaker::new().waker();
     let cx = &mut Context::from_waker(&waker);
-    assert!(first.as_mut().poll_wait(cx, u32::MAX, "a test").is_pending());
-    assert!(second.as_mut().poll_wait(cx, 7, "a test").is_pending());
+    assert!(first.as_mut().poll_wait(&list, cx, u32::MAX, "a test").is_pending());
+    assert!(second.as_mut().poll_wait(&list, cx, 7, "a test").is_pending());
     assert_eq!(list.first_demand(), Some(u32::MAX));
-    assert!(first.as_mut().poll_wait(cx, 1, "a test").is_pending());
+    assert!(first.as_mut().poll_wait(&list, cx, 1, "a test").is_pending());
     assert_eq!(list.first_demand(), Some(u32::MAX), "it is that of the poll which began the wait");
     first.as_mut().cancel();
     assert_eq!(list.first_demand(), Some(7));
 }
 
+/// Where it waits is where it was polled first; when that is over it may wait elsewhere.
 #[test]
-fn a_node_knows_its_list() {
+fn a_node_waits_in_one_list_after_the_other() {
     let (list, other) = (WaitList::new(), WaitList::default());
-    let (node, _) = waiting(&list);
-    assert!(std::ptr::eq(node.list(), &list));
-    assert!(!list.is_empty() && other.is_empty());
+    let (mut node, waker) = waiting(&list);
+    assert!(poll(node.as_mut(), &other, waker).is_pending());
     assert_eq!(format!("{node:?} {other:?}"), "WaitNode(Waiting) WaitList { is_empty: true, .. }");
+    assert!(list.wake_one());
+    assert!(poll(node.as_mut(), &other, waker).is_ready());
+    assert!(poll(node.as_mut(), &other, waker).is_pending());
+    assert!(list.is_empty() && !other.is_empty());
+    drop(node);
+    assert!(other.is_empty());
+}
+
+/// Who has to wait is not idle, nor who has a grant; and only who is idle tries the quick way.
+#[test]
+fn only_an_idle_node_tries() {
+    let list = WaitList::new();
+    let (mut node, waker) = waiting(&list);
+    let tries = |node: &mut Pin<Box<WaitNode<'_>>>| {
+        let tried = node.as_mut().while_idle(|| "tried").is_some();
+        assert_eq!(tried, node.is_idle());
+        assert!(std::ptr::eq(node.owner(), &list));
+        tried
+    };
+    assert!(!tries(&mut node) && node.is_waiting() && !node.as_mut().take_grant());
+    list.wake_one();
+    assert!(!tries(&mut node) && node.is_granted());
+    assert!(node.as_mut().take_grant());
+    assert!(tries(&mut node) && !node.as_mut().take_grant());
+    assert!(poll(node.as_mut(), &list, waker).is_pending());
+    assert!(!tries(&mut node) && node.is_waiting());
 }
 
 /// A list whose nodes were forgotten is moved and used; others wait beside them. Waking a forgotten one only takes its turn.
@@ -229,10 +255,10 @@ fn nothing_grows_and_nothing_is_allocated() {
     let (heap, ()) = heap_during(|| {
         for round in 0..rounds {
             let mut node = pin!(WaitNode::new(&list));
-            assert!(poll(node.as_mut(), waker).is_pending());
+            assert!(poll(node.as_mut(), &list, waker).is_pending());
             if round % 3 == 0 {
                 node.as_mut().cancel();
-                assert!(poll(node.as_mut(), waker).is_pending());
+                assert!(poll(node.as_mut(), &list, waker).is_pending());
             }
             assert_eq!(waker.live(), 1);
         }
@@ -255,8 +281,8 @@ fn a_task_says_what_it_waits_for() {
         let list = Rc::new(WaitList::new());
         let theirs = list.clone();
         let task = create_task(async move {
-            let mut node = pin!(WaitNode::new(&theirs));
-            poll_fn(|cx| node.as_mut().poll_wait(cx, 0, "a place in line")).await;
+            let mut node = pin!(WaitNode::new(&*theirs));
+            poll_fn(|cx| node.as_mut().poll_wait(&theirs, cx, 0, "a place in line")).await;
         });
         yield_now().await;
         let reasons: Vec<_> = get_event_loop().tasks().iter().filter_map(|task| task.waiting_for()).collect();

@@ -14,9 +14,8 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use uasyncio_core::WaitList;
+use uasyncio_core::{WaitList, WaitNode};
 
-use crate::place::Place;
 use crate::turn::{poll_proceed, wake_some};
 
 /// A place where tasks wait until a given number of them are there; then all go on. asyncio's `Barrier`.
@@ -112,7 +111,7 @@ impl Barrier {
     /// # });
     /// ```
     pub fn wait(&self) -> BarrierWait<'_> {
-        BarrierWait { barrier: self, epoch: 0, place: Place::new() }
+        BarrierWait { epoch: 0, node: WaitNode::new(self) }
     }
 
     /// Breaks the barrier: all that wait, and all that come, get a [`BrokenBarrierError`], until a [`reset`](Barrier::reset).
@@ -214,21 +213,20 @@ pin_project! {
     /// The future of [`Barrier::wait`]: a number, or a [`BrokenBarrierError`].
     #[must_use = "it waits for nobody unless it is awaited"]
     pub struct BarrierWait<'b> {
-        barrier: &'b Barrier,
         epoch: u32,
         #[pin]
-        place: Place<'b>,
+        node: WaitNode<'b, Barrier>,
     }
 
     impl PinnedDrop for BarrierWait<'_> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            let barrier = *this.barrier;
+            let barrier = this.node.owner();
             let counts = *this.epoch == barrier.epoch.get();
-            if counts && this.place.is_waiting() {
+            if counts && this.node.is_waiting() {
                 barrier.arrived.set(barrier.arrived.get() - 1);
             }
-            if this.place.cancel() && counts {
+            if this.node.cancel() && counts {
                 barrier.one_has_left();
             }
         }
@@ -240,8 +238,8 @@ impl Future for BarrierWait<'_> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<u32, BrokenBarrierError>> {
         let this = self.project();
-        let barrier = *this.barrier;
-        if !this.place.is_taken() {
+        let barrier = this.node.owner();
+        if this.node.is_idle() {
             let others = barrier.parties - 1;
             let last = barrier.arrived.get() == others && barrier.leaving.get() == 0;
             if barrier.broken() || last {
@@ -257,10 +255,10 @@ impl Future for BarrierWait<'_> {
             *this.epoch = barrier.epoch.get();
             barrier.arrived.set(barrier.arrived.get() + 1);
         } else if *this.epoch != barrier.epoch.get() {
-            this.place.cancel();
+            this.node.cancel();
             return Poll::Ready(Err(BrokenBarrierError));
         }
-        ready!(this.place.poll_wait(&barrier.waiting, cx, 0, "a barrier"));
+        ready!(this.node.poll_wait(&barrier.waiting, cx, 0, "a barrier"));
         let number = barrier.number.get();
         barrier.number.set(number + 1);
         barrier.one_has_left();
@@ -270,7 +268,7 @@ impl Future for BarrierWait<'_> {
 
 impl fmt::Debug for BarrierWait<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BarrierWait").field("waiting", &self.place.is_waiting()).finish_non_exhaustive()
+        f.debug_struct("BarrierWait").field("waiting", &self.node.is_waiting()).finish_non_exhaustive()
     }
 }
 

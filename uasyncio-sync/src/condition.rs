@@ -229,14 +229,14 @@ impl<'l, T: ?Sized> Future for ConditionWait<'_, 'l, T> {
                     let node = WaitNode::new(&this.condition.waiting);
                     this.state.set(State::Waiting { node, lock: guard.source() });
                     if let Projected::Waiting { node, .. } = this.state.project() {
-                        let _pending = node.poll_wait(cx, 0, "a condition");
+                        let _pending = node.poll_wait(&this.condition.waiting, cx, 0, "a condition");
                     }
                     // In line first, then unlocked: whoever has the lock next may notify at once.
                     drop(guard);
                     return Poll::Pending;
                 }
                 Projected::Waiting { node, lock } => {
-                    ready!(node.poll_wait(cx, 0, "a condition"));
+                    ready!(node.poll_wait(&this.condition.waiting, cx, 0, "a condition"));
                     State::Locking { acquire: LockAcquire::new(lock) }
                 }
                 Projected::Locking { acquire } => {

@@ -188,14 +188,7 @@ impl Delay {
     /// # });
     /// ```
     pub fn wait(&self) -> DelayWait<'_> {
-        DelayWait {
-            delay: self,
-            seen: None,
-            ticket: 0,
-            node: WaitNode::new(&self.waiting),
-            sleep: sleep_until(Ticks::default()),
-            armed: None,
-        }
+        DelayWait { seen: None, ticket: 0, node: WaitNode::new(self), sleep: sleep_until(Ticks::default()), armed: None }
     }
 
     /// Calls `callback` at each expiry and polls the future that it gives, to its end, before it waits for the next. Never ready.
@@ -284,12 +277,11 @@ pin_project! {
     /// The future of [`Delay::wait`].
     #[must_use = "it waits for nothing unless it is awaited"]
     pub struct DelayWait<'d> {
-        delay: &'d Delay,
         // The number of expiries when the wait began.
         seen: Option<u32>,
         ticket: u32,
         #[pin]
-        node: WaitNode<'d>,
+        node: WaitNode<'d, Delay>,
         #[pin]
         sleep: Sleep,
         // What the sleep is for.
@@ -305,17 +297,17 @@ impl Future for DelayWait<'_> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
-        let delay = *this.delay;
+        let delay = this.node.owner();
         let expiries = delay.expiries.get();
         if *this.seen.get_or_insert(expiries) != expiries {
             ready!(poll_proceed(cx));
             this.node.cancel();
             return Poll::Ready(());
         }
-        if !this.node.is_waiting() && !this.node.is_granted() {
+        if this.node.is_idle() {
             *this.ticket = delay.take_ticket();
         }
-        while this.node.as_mut().poll_wait(cx, *this.ticket, REASON).is_ready() {
+        while this.node.as_mut().poll_wait(&delay.waiting, cx, *this.ticket, REASON).is_ready() {
             *this.armed = None; // in its turn
         }
         while let Some((deadline, over)) = delay.look() {
@@ -351,7 +343,7 @@ impl Future for DelayWait<'_> {
 
 impl fmt::Debug for DelayWait<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DelayWait").field("delay", &self.delay).finish_non_exhaustive()
+        f.debug_struct("DelayWait").field("delay", &self.node.owner()).finish_non_exhaustive()
     }
 }
 
@@ -382,7 +374,7 @@ where
                 this.at_work.set(None);
             }
             ready!(this.wait.as_mut().poll(cx));
-            let delay = *this.wait.as_mut().project().delay;
+            let delay = this.wait.node.owner();
             this.wait.set(DelayWait { seen: Some(delay.expiries.get()), ..delay.wait() });
             this.at_work.set(Some((this.callback)()));
         }
@@ -392,7 +384,7 @@ where
 impl<C, F> fmt::Debug for DelayRun<'_, C, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DelayRun")
-            .field("delay", &self.wait.delay)
+            .field("delay", &self.wait.node.owner())
             .field("at_work", &self.at_work.is_some())
             .finish_non_exhaustive()
     }

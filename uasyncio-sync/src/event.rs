@@ -7,9 +7,8 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
-use uasyncio_core::WaitList;
+use uasyncio_core::{WaitList, WaitNode};
 
-use crate::place::Place;
 use crate::turn::poll_proceed;
 
 /// A flag; any number of tasks may wait until it is set. asyncio's `Event`.
@@ -110,7 +109,7 @@ impl Event {
     /// ```
     #[inline]
     pub fn wait(&self) -> EventWait<'_> {
-        EventWait { event: self, place: Place::new() }
+        EventWait { node: WaitNode::new(self) }
     }
 }
 
@@ -130,9 +129,8 @@ pin_project! {
     /// The future of [`Event::wait`].
     #[must_use = "it waits for nothing unless it is awaited"]
     pub struct EventWait<'e> {
-        event: &'e Event,
         #[pin]
-        place: Place<'e>,
+        node: WaitNode<'e, Event>,
     }
 }
 
@@ -141,17 +139,18 @@ impl Future for EventWait<'_> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
-        if !this.place.is_taken() && this.event.is_set() {
+        let node = self.project().node;
+        let event = node.owner();
+        if node.is_idle() && event.is_set() {
             ready!(poll_proceed(cx));
             return Poll::Ready(());
         }
-        this.place.poll_wait(&this.event.waiting, cx, 0, "an event")
+        node.poll_wait(&event.waiting, cx, 0, "an event")
     }
 }
 
 impl fmt::Debug for EventWait<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventWait").field("waiting", &self.place.is_waiting()).finish_non_exhaustive()
+        f.debug_struct("EventWait").field("waiting", &self.node.is_waiting()).finish_non_exhaustive()
     }
 }

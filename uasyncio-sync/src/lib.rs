@@ -64,7 +64,6 @@ mod lock;
 #[cfg(any(target_has_atomic = "ptr", feature = "critical-section"))]
 mod one_waiter;
 mod permits;
-mod place;
 #[cfg(feature = "alloc")]
 mod priority_queue;
 #[cfg(feature = "alloc")]

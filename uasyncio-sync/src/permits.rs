@@ -33,9 +33,8 @@ use core::cell::Cell;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 
-use uasyncio_core::WaitList;
+use uasyncio_core::{WaitList, WaitNode};
 
-use crate::place::Place;
 use crate::turn::{Finally, poll_proceed};
 
 /// The permits were closed.
@@ -91,58 +90,58 @@ impl Permits {
 
     /// Waits until it has `demand` permits, one or more. `reason` is what a snapshot of the tasks shows.
     #[inline]
-    pub(crate) fn poll_acquire<'p>(
+    pub(crate) fn poll_acquire<'p, O>(
         &'p self,
-        mut place: Pin<&mut Place<'p>>,
+        mut node: Pin<&mut WaitNode<'p, O>>,
         cx: &mut Context<'_>,
         demand: u32,
         reason: &'static str,
     ) -> Poll<Result<(), Closed>> {
-        if !place.is_taken() && self.can_acquire(demand) {
+        if node.is_idle() && self.can_acquire(demand) {
             ready!(poll_proceed(cx));
             self.free.set(self.free.get() - demand);
             return Poll::Ready(Ok(()));
         }
-        if !self.closed.get() && place.as_mut().take_grant() {
+        if !self.closed.get() && node.as_mut().take_grant() {
             return Poll::Ready(Ok(()));
         }
-        self.poll_wait(place, cx, demand, reason)
+        self.poll_wait(node, cx, demand, reason)
     }
 
     #[cold]
     #[inline(never)]
-    fn poll_wait<'p>(
+    fn poll_wait<'p, O>(
         &'p self,
-        place: Pin<&mut Place<'p>>,
+        node: Pin<&mut WaitNode<'p, O>>,
         cx: &mut Context<'_>,
         demand: u32,
         reason: &'static str,
     ) -> Poll<Result<(), Closed>> {
         if self.closed.get() {
             ready!(poll_proceed(cx));
-            place.cancel();
+            node.cancel();
             return Poll::Ready(Err(Closed));
         }
-        if !place.is_taken() {
+        if node.is_idle() {
             self.quick.set(false);
             self.kept.set(self.available());
             self.free.set(0);
         }
-        place.poll_wait(&self.waiting, cx, demand, reason).map(Ok)
+        node.poll_wait(&self.waiting, cx, demand, reason).map(Ok)
     }
 
     /// For the drop of a future that may be waiting: leaves the line, and what it was given goes to the next.
     #[inline]
-    pub(crate) fn abandon(&self, place: Pin<&mut Place<'_>>, demand: u32) {
-        if place.is_taken() {
-            self.give_up(place, demand);
+    pub(crate) fn abandon<O>(&self, node: Pin<&mut WaitNode<'_, O>>, demand: u32) {
+        if !node.is_idle() {
+            self.give_up(node, demand);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn give_up(&self, place: Pin<&mut Place<'_>>, demand: u32) {
-        let back = if place.cancel() { demand } else { 0 };
+    fn give_up<O>(&self, node: Pin<&mut WaitNode<'_, O>>, demand: u32) {
+        let back = if node.cancel() { demand } else { 0 };
         self.hand_out(back);
     }
 

@@ -37,15 +37,14 @@ use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll, Waker};
 
-use uasyncio_core::WaitList;
+use uasyncio_core::{WaitList, WaitNode};
 
 pub use self::futures::{QueueGet, QueueJoin, QueuePut, QueueStream};
 pub use self::order::{Fifo, Lifo, QueueOrder, SmallestFirst};
-use crate::place::Place;
 use crate::turn::{Finally, poll_proceed_many};
-use crate::{GetNowaitError, PutNowaitError};
+use crate::{GetNowaitError, PutNowaitError, QueueShutDown};
 
 /// So many operations go the quick way at most before one asks the budget.
 const UNCOUNTED: usize = 63;
@@ -184,15 +183,15 @@ impl<T, O> Queue<T, O> {
 
 impl<T, O> Queue<T, O> {
     /// For a get that is dropped while it may have to wait: what it was promised goes to the next.
-    fn give_up_item(&self, place: Pin<&mut Place<'_>>) {
-        if place.cancel() && !self.is_shut_down() && !self.getting.wake_one() {
+    fn give_up_item(&self, node: Pin<&mut WaitNode<'_, Self>>) {
+        if node.cancel() && !self.is_shut_down() && !self.getting.wake_one() {
             self.promised.set(self.promised.get() - 1);
         }
     }
 
     /// For a put that is dropped while it may have to wait: what it was promised goes to the next.
-    fn give_up_room(&self, place: Pin<&mut Place<'_>>) {
-        if place.cancel() && !self.is_shut_down() && !self.putting.wake_one() {
+    fn give_up_room(&self, node: Pin<&mut WaitNode<'_, Self>>) {
+        if node.cancel() && !self.is_shut_down() && !self.putting.wake_one() {
             self.places.set(self.places.get() + 1);
         }
     }
@@ -463,55 +462,95 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
 
     /// Puts an item into a place that is free.
     fn insert(&self, item: T) {
-        let balance = Balance::before(self);
-        self.storage.push(item);
-        core::mem::forget(balance);
-        self.promise_item();
+        wake(self.push(item));
+    }
+
+    /// The same for a put that was counted or waited for: opens the quick way for it and the next ones.
+    #[inline]
+    fn insert_and_quicken(&self, item: T) {
+        let item = if self.getting.is_empty() {
+            self.counted_puts.set(self.storage.puts().wrapping_add(1));
+            self.storage.allow_pushes(self.places.get().min(self.storage.len() + 1 + UNCOUNTED));
+            let Err(item) = self.storage.push_quickly(item) else { return };
+            item
+        } else {
+            item
+        };
+        self.insert_slowly(item);
+    }
+
+    /// The same when somebody waits for an item, or there is no quick way as yet.
+    #[cold]
+    #[inline(never)]
+    fn insert_slowly(&self, item: T) {
+        let woken = self.push(item);
+        self.quicken_puts();
+        wake(woken);
     }
 
     /// Takes the next item, which is free. `None` only after a shutdown.
     fn remove(&self) -> Option<T> {
+        let (item, woken) = self.pop()?;
+        wake(woken);
+        Some(item)
+    }
+
+    /// The same for a get that was counted or waited for: opens the quick way for the next ones.
+    #[inline]
+    fn remove_and_quicken(&self) -> Result<T, QueueShutDown> {
+        let Some((item, woken)) = self.pop() else {
+            self.quicken_gets();
+            return Err(QueueShutDown(()));
+        };
+        self.quicken_gets();
+        wake(woken);
+        Ok(item)
+    }
+
+    /// Puts an item, and promises it to the one who waits longest, who is to be woken.
+    #[inline]
+    fn push(&self, item: T) -> Option<Waker> {
+        let balance = Balance::before(self);
+        self.storage.push(item);
+        core::mem::forget(balance);
+        self.promise_item()
+    }
+
+    /// Takes an item, and promises its place to the one who waits longest, who is to be woken.
+    #[inline]
+    fn pop(&self) -> Option<(T, Option<Waker>)> {
         let balance = Balance::before(self);
         let item = self.storage.pop();
         core::mem::forget(balance);
-        self.promise_room();
-        item
+        Some((item?, self.promise_room()))
     }
 
-    /// Promises the item that has become free to the one who waits longest.
+    /// Promises the item that has become free to the one who waits longest, who is to be woken.
     #[inline]
-    fn promise_item(&self) {
-        if !self.getting.is_empty() && self.has_item() {
-            self.promised.set(self.promised.get() + 1);
-            self.getting.wake_one();
+    fn promise_item(&self) -> Option<Waker> {
+        if self.getting.is_empty() || !self.has_item() {
+            return None;
         }
+        self.promised.set(self.promised.get() + 1);
+        self.getting.grant_one()
     }
 
-    /// Promises the place that has become free to the one who waits longest.
+    /// Promises the place that has become free to the one who waits longest, who is to be woken.
     #[inline]
-    fn promise_room(&self) {
-        if !self.putting.is_empty() && self.has_room() {
-            self.places.set(self.places.get() - 1);
-            self.putting.wake_one();
+    fn promise_room(&self) -> Option<Waker> {
+        if self.putting.is_empty() || !self.has_room() {
+            return None;
         }
+        self.places.set(self.places.get() - 1);
+        self.putting.grant_one()
     }
 
     /// Takes the item that was promised, if it was.
     #[inline]
-    fn take_item(&self, place: Pin<&mut Place<'_>>) -> bool {
-        let taken = !self.is_shut_down() && place.take_grant();
+    fn take_item(&self, node: Pin<&mut WaitNode<'_, Self>>) -> bool {
+        let taken = !self.is_shut_down() && node.take_grant();
         if taken {
             self.promised.set(self.promised.get() - 1);
-        }
-        taken
-    }
-
-    /// Takes the place that was promised, if it was.
-    #[inline]
-    fn take_room(&self, place: Pin<&mut Place<'_>>) -> bool {
-        let taken = !self.is_shut_down() && place.take_grant();
-        if taken {
-            self.places.set(self.places.get() + 1);
         }
         taken
     }
@@ -519,17 +558,13 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
     /// Takes this put from the budget of the task, and those that have gone the quick way since the last time.
     #[inline]
     fn count_put(&self, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(poll_proceed_many(cx, self.storage.puts().wrapping_sub(self.counted_puts.get()) + 1));
-        self.counted_puts.set(self.storage.puts());
-        Poll::Ready(())
+        poll_proceed_many(cx, self.storage.puts().wrapping_sub(self.counted_puts.get()) + 1)
     }
 
     /// Takes this get from the budget of the task, and those that have gone the quick way since the last time.
     #[inline]
     fn count_get(&self, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(poll_proceed_many(cx, self.gets().wrapping_sub(self.counted_gets.get()) + 1));
-        self.counted_gets.set(self.gets());
-        Poll::Ready(())
+        poll_proceed_many(cx, self.gets().wrapping_sub(self.counted_gets.get()) + 1)
     }
 
     /// After a put that was counted or waited for: opens the quick way for the next ones.
@@ -556,6 +591,13 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
     }
 }
 
+#[inline]
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}
+
 /// Keeps the promises when the storage panics, which it does only if the comparison of items does.
 struct Balance<'q, T, O: QueueOrder<T>>(&'q Queue<T, O>);
 
@@ -569,8 +611,8 @@ impl<'q, T, O: QueueOrder<T>> Balance<'q, T, O> {
 impl<T, O: QueueOrder<T>> Drop for Balance<'_, T, O> {
     fn drop(&mut self) {
         // What was promised to the one who panics is free again, on either side.
-        let _room = Finally(|| self.0.promise_room());
-        self.0.promise_item();
+        let _room = Finally(|| wake(self.0.promise_room()));
+        wake(self.0.promise_item());
     }
 }
 

@@ -8,9 +8,9 @@ use core::task::{Context, Poll};
 
 use futures_core::Stream;
 use pin_project_lite::pin_project;
+use uasyncio_core::WaitNode;
 
 use crate::permits::Permits;
-use crate::place::Place;
 
 /// A queue of the newest `N` items: putting never waits, and drops the oldest item when there is no room. `RingbufQueue` of Peter
 /// Hinch's library for MicroPython.
@@ -112,7 +112,7 @@ impl<T, const N: usize> RingbufQueue<T, N> {
     /// # });
     /// ```
     pub fn get(&self) -> RingbufGet<'_, RingbufQueue<T, N>> {
-        RingbufGet { queue: self, items: &self.items, place: Place::new() }
+        RingbufGet { queue: self, node: WaitNode::new(&self.items) }
     }
 
     /// Takes the oldest item, if there is one that nobody was promised.
@@ -240,15 +240,14 @@ pin_project! {
     #[must_use = "it takes nothing unless it is awaited"]
     pub struct RingbufGet<'q, Q> {
         queue: &'q Q,
-        items: &'q Permits,
         #[pin]
-        place: Place<'q>,
+        node: WaitNode<'q, Permits>,
     }
 
     impl<Q> PinnedDrop for RingbufGet<'_, Q> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            this.items.abandon(this.place, 1);
+            this.node.owner().abandon(this.node, 1);
         }
     }
 }
@@ -260,7 +259,7 @@ impl<T, const N: usize> Future for RingbufGet<'_, RingbufQueue<T, N>> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let this = self.project();
         // Nobody closes these permits, and there is an item for each of them.
-        match this.items.poll_acquire(this.place, cx, 1, "an item of a ring buffer") {
+        match this.node.owner().poll_acquire(this.node, cx, 1, "an item of a ring buffer") {
             Poll::Ready(Ok(())) => this.queue.take().map_or(Poll::Pending, Poll::Ready),
             _ => Poll::Pending,
         }
@@ -269,7 +268,7 @@ impl<T, const N: usize> Future for RingbufGet<'_, RingbufQueue<T, N>> {
 
 impl<Q> fmt::Debug for RingbufGet<'_, Q> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RingbufGet").field("waiting", &self.place.is_waiting()).finish_non_exhaustive()
+        f.debug_struct("RingbufGet").field("waiting", &self.node.is_waiting()).finish_non_exhaustive()
     }
 }
 

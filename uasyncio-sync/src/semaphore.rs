@@ -6,9 +6,9 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
+use uasyncio_core::WaitNode;
 
 use crate::permits::Permits;
-use crate::place::Place;
 
 /// Lets so many tasks at a time do something. asyncio's `Semaphore`, and with its guards `BoundedSemaphore`.
 ///
@@ -103,7 +103,7 @@ impl Semaphore {
     /// ```
     #[inline]
     pub fn acquire_many(&self, permits: u32) -> SemaphoreAcquire<'_> {
-        SemaphoreAcquire { semaphore: self, permits, place: Place::new() }
+        SemaphoreAcquire { permits, node: WaitNode::new(self) }
     }
 
     /// Takes one permit if that can be done now: one is free, and nobody waits.
@@ -275,16 +275,15 @@ pin_project! {
     /// The future of [`Semaphore::acquire`] and [`Semaphore::acquire_many`]: a [`SemaphorePermit`].
     #[must_use = "it takes no permit unless it is awaited"]
     pub struct SemaphoreAcquire<'s> {
-        semaphore: &'s Semaphore,
         permits: u32,
         #[pin]
-        place: Place<'s>,
+        node: WaitNode<'s, Semaphore>,
     }
 
     impl PinnedDrop for SemaphoreAcquire<'_> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            this.semaphore.permits.abandon(this.place, *this.permits);
+            this.node.owner().permits.abandon(this.node, *this.permits);
         }
     }
 }
@@ -295,11 +294,11 @@ impl<'s> Future for SemaphoreAcquire<'s> {
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let (semaphore, permits) = (*this.semaphore, *this.permits);
+        let (semaphore, permits) = (this.node.owner(), *this.permits);
         if permits == 0 && semaphore.is_closed() {
             return Poll::Ready(Err(SemaphoreClosed));
         }
-        semaphore.permits.poll_acquire(this.place, cx, permits, "a semaphore").map(|acquired| match acquired {
+        semaphore.permits.poll_acquire(this.node, cx, permits, "a semaphore").map(|acquired| match acquired {
             Ok(()) => Ok(SemaphorePermit { semaphore, permits }),
             Err(_) => Err(SemaphoreClosed),
         })
@@ -309,7 +308,7 @@ impl<'s> Future for SemaphoreAcquire<'s> {
 impl fmt::Debug for SemaphoreAcquire<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("SemaphoreAcquire");
-        debug.field("permits", &self.permits).field("waiting", &self.place.is_waiting()).finish_non_exhaustive()
+        debug.field("permits", &self.permits).field("waiting", &self.node.is_waiting()).finish_non_exhaustive()
     }
 }
 

@@ -362,7 +362,7 @@ impl<T> Future for WatchChanged<'_, '_, T> {
                 this.receiver.seen = watch.version.get();
                 return Poll::Ready(if has_changed { Ok(()) } else { Err(WatchClosed) });
             }
-            ready!(this.node.as_mut().poll_wait(cx, 0, "a change of a watch"));
+            ready!(this.node.as_mut().poll_wait(&watch.waiting, cx, 0, "a change of a watch"));
         }
     }
 }

@@ -12,11 +12,11 @@ fn the_epoch_wraps_around() {
         list.epoch.set(start);
         let (mut one, mut two) = (pin!(WaitNode::new(&list)), pin!(WaitNode::new(&list)));
         for _ in 0..4 {
-            assert!(one.as_mut().poll_wait(cx, 0, "a test").is_pending());
-            assert!(two.as_mut().poll_wait(cx, 0, "a test").is_pending());
+            assert!(one.as_mut().poll_wait(&list, cx, 0, "a test").is_pending());
+            assert!(two.as_mut().poll_wait(&list, cx, 0, "a test").is_pending());
             assert_eq!(list.wake_all(), 2);
-            assert!(one.as_mut().poll_wait(cx, 0, "a test").is_ready());
-            assert!(two.as_mut().poll_wait(cx, 0, "a test").is_ready());
+            assert!(one.as_mut().poll_wait(&list, cx, 0, "a test").is_ready());
+            assert!(two.as_mut().poll_wait(&list, cx, 0, "a test").is_ready());
         }
     }
 }

@@ -59,7 +59,7 @@ fn nodes_side_by_side() {
     let cx = &mut Context::from_waker(Waker::noop());
     let mut nodes = Box::into_pin((0..4).map(|_| WaitNode::new(&list)).collect::<Box<[_]>>());
     for node in pinned::iter(nodes.as_mut()).rev() {
-        assert!(node.poll_wait(cx, 0, "a test").is_pending());
+        assert!(node.poll_wait(&list, cx, 0, "a test").is_pending());
     }
     list.wake_one();
     assert!(nodes[3].is_granted());

@@ -126,7 +126,7 @@ impl World {
         let waker = hooked.waker();
         let mut nodes = self.nodes.borrow_mut();
         let pinned = nodes[node].get_or_insert_with(|| Box::pin(WaitNode::new(self.list)));
-        let result = pinned.as_mut().poll_wait(&mut Context::from_waker(&waker), demand, "a test");
+        let result = pinned.as_mut().poll_wait(self.list, &mut Context::from_waker(&waker), demand, "a test");
         self.check(result.is_ready() == (state == State::Granted), "the result of a poll");
     }
 

@@ -42,9 +42,9 @@ impl Line {
         let (list, grants) = (self.list.clone(), Rc::new(Cell::new(0)));
         let granted = grants.clone();
         let future: Waiting = Box::pin(async move {
-            let mut node = pin!(WaitNode::new(&list));
+            let mut node = pin!(WaitNode::new(&*list));
             loop {
-                poll_fn(|cx| node.as_mut().poll_wait(cx, 0, "a test")).await;
+                poll_fn(|cx| node.as_mut().poll_wait(&list, cx, 0, "a test")).await;
                 granted.set(granted.get() + 1);
             }
         });
@@ -220,10 +220,10 @@ fn the_clone_of_a_waker_wakes_the_list() {
     let mut node = pin!(WaitNode::new(&line.list));
     let borrowed = waker.waker();
     let cx = &mut Context::from_waker(&borrowed);
-    assert!(node.as_mut().poll_wait(cx, 0, "a test").is_pending());
+    assert!(node.as_mut().poll_wait(&line.list, cx, 0, "a test").is_pending());
     assert!(node.is_granted());
     assert_eq!((waker.wakes(), waker.live()), (1, 1));
-    assert!(node.as_mut().poll_wait(cx, 0, "a test").is_ready());
+    assert!(node.as_mut().poll_wait(&line.list, cx, 0, "a test").is_ready());
 }
 
 /// The same when it takes the place of another: both are woken.
@@ -232,10 +232,10 @@ fn the_clone_of_a_later_waker_wakes_the_list() {
     let line = Line::new(0);
     let [old, new] = [HookedWaker::new(), HookedWaker::new()];
     let mut node = pin!(WaitNode::new(&line.list));
-    assert!(node.as_mut().poll_wait(&mut Context::from_waker(&old.waker()), 0, "a test").is_pending());
+    assert!(node.as_mut().poll_wait(&line.list, &mut Context::from_waker(&old.waker()), 0, "a test").is_pending());
     let list = line.list.clone();
     new.on_clone(move || assert!(list.wake_one()));
-    assert!(node.as_mut().poll_wait(&mut Context::from_waker(&new.waker()), 0, "a test").is_pending());
+    assert!(node.as_mut().poll_wait(&line.list, &mut Context::from_waker(&new.waker()), 0, "a test").is_pending());
     assert!(node.is_granted());
     assert_eq!([(old.wakes(), old.live()), (new.wakes(), new.live())], [(1, 0); 2]);
 }
@@ -248,15 +248,15 @@ fn the_clone_of_a_waker_panics() {
     let mut node = Box::pin(WaitNode::new(&line.list));
     for _ in 0..2 {
         waker.on_clone(|| panic!("a clone"));
-        assert!(panics(|| node.as_mut().poll_wait(&mut Context::from_waker(&waker.waker()), 0, "a test")));
+        assert!(panics(|| node.as_mut().poll_wait(&line.list, &mut Context::from_waker(&waker.waker()), 0, "a test")));
         assert!(node.is_waiting());
     }
     assert_eq!(line.list.wake_all(), 2);
     assert!(node.is_granted());
     assert_eq!(waker.live(), 0);
-    assert_eq!(node.as_mut().poll_wait(&mut Context::from_waker(&waker.waker()), 0, "a test"), Poll::Ready(()));
+    assert_eq!(node.as_mut().poll_wait(&line.list, &mut Context::from_waker(&waker.waker()), 0, "a test"), Poll::Ready(()));
     waker.on_clone(|| panic!("a clone"));
-    assert!(panics(|| node.as_mut().poll_wait(&mut Context::from_waker(&waker.waker()), 0, "a test")));
+    assert!(panics(|| node.as_mut().poll_wait(&line.list, &mut Context::from_waker(&waker.waker()), 0, "a test")));
     drop(node);
     assert!(line.list.is_empty());
 }
@@ -275,16 +275,16 @@ fn the_drop_of_a_waker_uses_the_list() {
     let mut node = Box::pin(WaitNode::new(&line.list));
     let wakers = [HookedWaker::new(), HookedWaker::new(), HookedWaker::new()];
     let waker = wakers[0].waker();
-    assert!(node.as_mut().poll_wait(&mut Context::from_waker(&waker), 0, "a test").is_pending());
+    assert!(node.as_mut().poll_wait(&line.list, &mut Context::from_waker(&waker), 0, "a test").is_pending());
     wakers[0].on_drop(use_list(&line));
     let waker = wakers[1].waker();
-    assert!(node.as_mut().poll_wait(&mut Context::from_waker(&waker), 0, "a test").is_pending());
+    assert!(node.as_mut().poll_wait(&line.list, &mut Context::from_waker(&waker), 0, "a test").is_pending());
     assert_eq!(line.wakes(), [1, 0, 0, 0]);
     wakers[1].on_drop(use_list(&line));
     assert!(!node.as_mut().cancel());
     assert_eq!(line.wakes(), [1, 1, 0, 0, 0]);
     let waker = wakers[2].waker();
-    assert!(node.as_mut().poll_wait(&mut Context::from_waker(&waker), 0, "a test").is_pending());
+    assert!(node.as_mut().poll_wait(&line.list, &mut Context::from_waker(&waker), 0, "a test").is_pending());
     wakers[2].on_drop(use_list(&line));
     drop(node);
     assert_eq!(line.wakes(), [1, 1, 1, 0, 0, 0]);
@@ -298,10 +298,10 @@ fn the_drop_of_a_waker_grants_its_own_node() {
     let [old, new] = [HookedWaker::new(), HookedWaker::new()];
     let mut node = pin!(WaitNode::new(&line.list));
     let borrowed = old.waker();
-    assert!(node.as_mut().poll_wait(&mut Context::from_waker(&borrowed), 0, "a test").is_pending());
+    assert!(node.as_mut().poll_wait(&line.list, &mut Context::from_waker(&borrowed), 0, "a test").is_pending());
     let list = line.list.clone();
     old.on_drop(move || assert!(list.wake_one()));
-    assert!(node.as_mut().poll_wait(&mut Context::from_waker(&new.waker()), 0, "a test").is_pending());
+    assert!(node.as_mut().poll_wait(&line.list, &mut Context::from_waker(&new.waker()), 0, "a test").is_pending());
     assert!(node.is_granted());
     assert_eq!([old.wakes(), new.wakes()], [0, 1]);
 }
@@ -313,7 +313,7 @@ fn the_drop_of_a_forgotten_waker_panics() {
     let wakers = [HookedWaker::new(), HookedWaker::new()];
     for waker in wakers {
         let mut node = Box::pin(WaitNode::new(&list));
-        assert!(node.as_mut().poll_wait(&mut Context::from_waker(&waker.waker()), 0, "a test").is_pending());
+        assert!(node.as_mut().poll_wait(&list, &mut Context::from_waker(&waker.waker()), 0, "a test").is_pending());
         mem::forget(node);
     }
     wakers[0].on_drop(|| panic!("a drop"));

@@ -198,7 +198,7 @@ impl Connections {
                 if over.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(false);
                 }
-                ready!(an_end.as_mut().poll_wait(cx, 0, "connections to end"));
+                ready!(an_end.as_mut().poll_wait(&self.for_end, cx, 0, "connections to end"));
             }
         });
         if !ended.await {

@@ -306,7 +306,7 @@ impl<L: SystemListener> Server<L> {
     pub async fn wait_closed(&self) -> io::Result<()> {
         let mut closing = pin!(WaitNode::new(&self.state.closing));
         while !self.state.closed.get() {
-            poll_fn(|cx| closing.as_mut().poll_wait(cx, 0, "a server to be closed")).await;
+            poll_fn(|cx| closing.as_mut().poll_wait(&self.state.closing, cx, 0, "a server to be closed")).await;
         }
         match &*self.state.error.borrow() {
             None => Ok(()),

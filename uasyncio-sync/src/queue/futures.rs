@@ -7,25 +7,24 @@ use core::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 use pin_project_lite::pin_project;
+use uasyncio_core::WaitNode;
 
 use super::{Queue, QueueOrder};
 use crate::QueueShutDown;
-use crate::place::Place;
 use crate::turn::poll_proceed;
 
 pin_project! {
     /// The future of [`Queue::put`].
     #[must_use = "it puts nothing unless it is awaited"]
     pub struct QueuePut<'q, T, O> {
-        queue: &'q Queue<T, O>,
         item: Option<T>,
         #[pin]
-        place: Place<'q>,
+        node: WaitNode<'q, Queue<T, O>>,
     }
 
     impl<T, O> PinnedDrop for QueuePut<'_, T, O> {
         fn drop(this: Pin<&mut Self>) {
-            if this.place.is_taken() {
+            if !this.node.is_idle() {
                 this.give_up();
             }
         }
@@ -35,7 +34,7 @@ pin_project! {
 impl<'q, T, O> QueuePut<'q, T, O> {
     #[inline]
     pub(super) fn new(queue: &'q Queue<T, O>, item: T) -> QueuePut<'q, T, O> {
-        QueuePut { queue, item: Some(item), place: Place::new() }
+        QueuePut { item: Some(item), node: WaitNode::new(queue) }
     }
 }
 
@@ -45,15 +44,13 @@ impl<T, O: QueueOrder<T>> Future for QueuePut<'_, T, O> {
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), QueueShutDown<T>>> {
         let this = self.as_mut().project();
-        let queue = *this.queue;
+        let queue = this.node.owner();
         let item = this.item.take().unwrap_or_else(|| put_twice());
-        if this.place.is_taken() {
-            return self.poll_carefully(item, cx);
+        if this.node.is_idle() {
+            let Err(item) = queue.storage.push_quickly(item) else { return Poll::Ready(Ok(())) };
+            return self.poll_first(item, cx);
         }
-        match queue.storage.push_quickly(item) {
-            Ok(()) => Poll::Ready(Ok(())),
-            Err(item) => self.poll_carefully(item, cx),
-        }
+        self.poll_waiting(item, cx)
     }
 }
 
@@ -62,44 +59,75 @@ impl<T, O> QueuePut<'_, T, O> {
     #[inline(never)]
     fn give_up(self: Pin<&mut Self>) {
         let this = self.project();
-        this.queue.give_up_room(this.place);
+        this.node.owner().give_up_room(this.node);
     }
 }
 
 impl<T, O: QueueOrder<T>> QueuePut<'_, T, O> {
-    /// The poll of one that cannot put its item quickly.
+    /// The first poll of one that cannot put its item quickly.
     #[cold]
     #[inline(never)]
-    fn poll_carefully(self: Pin<&mut Self>, item: T, cx: &mut Context<'_>) -> Poll<Result<(), QueueShutDown<T>>> {
-        let mut this = self.project();
-        let queue = *this.queue;
-        if queue.take_room(this.place.as_mut()) {
-            queue.insert(item);
-            queue.quicken_puts();
-            return Poll::Ready(Ok(()));
+    fn poll_first(self: Pin<&mut Self>, item: T, cx: &mut Context<'_>) -> Poll<Result<(), QueueShutDown<T>>> {
+        let queue = self.node.owner();
+        if queue.has_room() || queue.is_shut_down() {
+            return self.put_counted(item, cx);
         }
+        let this = self.project();
+        *this.item = Some(item);
+        if queue.putting.is_empty() {
+            queue.storage.allow_pops(usize::MAX); // It stays closed as long as anybody waits.
+        }
+        let _pending = this.node.poll_wait(&queue.putting, cx, 1, REASON);
+        Poll::Pending
+    }
+
+    /// The poll of one that need not wait, as soon as the budget lets it.
+    #[inline(never)]
+    fn put_counted(self: Pin<&mut Self>, item: T, cx: &mut Context<'_>) -> Poll<Result<(), QueueShutDown<T>>> {
+        let this = self.project();
+        let queue = this.node.owner();
         *this.item = Some(item); // for as long as foreign code may run
-        let is_new = !this.place.is_taken();
+        ready!(queue.count_put(cx));
+        let item = this.item.take().unwrap_or_else(|| put_twice());
         if queue.is_shut_down() {
-            if is_new {
-                ready!(queue.count_put(cx));
-            }
-            this.place.cancel();
-            return Poll::Ready(Err(QueueShutDown(this.item.take().unwrap_or_else(|| put_twice()))));
+            queue.quicken_puts();
+            return Poll::Ready(Err(QueueShutDown(item)));
         }
-        if is_new {
-            if queue.has_room() {
-                ready!(queue.count_put(cx));
-                queue.insert(this.item.take().unwrap_or_else(|| put_twice()));
-                queue.quicken_puts();
-                return Poll::Ready(Ok(()));
-            }
-            queue.storage.allow_pops(usize::MAX);
+        queue.insert_and_quicken(item);
+        Poll::Ready(Ok(()))
+    }
+
+    /// The poll of one that has waited: mostly it was promised a place.
+    #[cold]
+    #[inline(never)]
+    fn poll_waiting(mut self: Pin<&mut Self>, item: T, cx: &mut Context<'_>) -> Poll<Result<(), QueueShutDown<T>>> {
+        let this = self.as_mut().project();
+        let queue = this.node.owner();
+        if queue.is_shut_down() || !this.node.take_grant() {
+            return self.wait_on(item, cx);
         }
-        this.place.wait(&queue.putting, cx, 1, "room in a queue");
+        queue.places.set(queue.places.get() + 1);
+        queue.insert_and_quicken(item);
+        Poll::Ready(Ok(()))
+    }
+
+    /// The poll of one that was not, or never will be.
+    #[inline(never)]
+    fn wait_on(self: Pin<&mut Self>, item: T, cx: &mut Context<'_>) -> Poll<Result<(), QueueShutDown<T>>> {
+        let this = self.project();
+        let queue = this.node.owner();
+        if queue.is_shut_down() {
+            this.node.cancel();
+            return Poll::Ready(Err(QueueShutDown(item)));
+        }
+        *this.item = Some(item);
+        let _pending = this.node.poll_wait(&queue.putting, cx, 1, REASON);
         Poll::Pending
     }
 }
+
+/// What a snapshot of the tasks shows.
+const REASON: &str = "room in a queue";
 
 #[cold]
 fn put_twice() -> ! {
@@ -108,7 +136,7 @@ fn put_twice() -> ! {
 
 impl<T, O> fmt::Debug for QueuePut<'_, T, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QueuePut").field("waiting", &self.place.is_waiting()).finish_non_exhaustive()
+        f.debug_struct("QueuePut").field("waiting", &self.node.is_waiting()).finish_non_exhaustive()
     }
 }
 
@@ -116,14 +144,13 @@ pin_project! {
     /// The future of [`Queue::get`]: an item.
     #[must_use = "it gets nothing unless it is awaited"]
     pub struct QueueGet<'q, T, O> {
-        queue: &'q Queue<T, O>,
         #[pin]
-        place: Place<'q>,
+        node: WaitNode<'q, Queue<T, O>>,
     }
 
     impl<T, O> PinnedDrop for QueueGet<'_, T, O> {
         fn drop(this: Pin<&mut Self>) {
-            if this.place.is_taken() {
+            if !this.node.is_idle() {
                 this.give_up();
             }
         }
@@ -133,7 +160,7 @@ pin_project! {
 impl<'q, T, O> QueueGet<'q, T, O> {
     #[inline]
     pub(super) fn new(queue: &'q Queue<T, O>) -> QueueGet<'q, T, O> {
-        QueueGet { queue, place: Place::new() }
+        QueueGet { node: WaitNode::new(queue) }
     }
 }
 
@@ -141,14 +168,13 @@ impl<T, O: QueueOrder<T>> Future for QueueGet<'_, T, O> {
     type Output = Result<T, QueueShutDown>;
 
     #[inline(always)]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, QueueShutDown>> {
-        let queue = self.queue;
-        if !self.place.is_taken() {
-            if let Some(item) = queue.storage.pop_quickly() {
-                return Poll::Ready(Ok(item));
-            }
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, QueueShutDown>> {
+        let this = self.as_mut().project();
+        let queue = this.node.owner();
+        match this.node.while_idle(|| queue.storage.pop_quickly()) {
+            Some(Some(item)) => Poll::Ready(Ok(item)),
+            _ => self.poll_carefully(cx),
         }
-        self.poll_carefully(cx)
     }
 }
 
@@ -158,24 +184,22 @@ impl<T, O: QueueOrder<T>> QueueGet<'_, T, O> {
     #[inline(never)]
     fn poll_carefully(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, QueueShutDown>> {
         let mut this = self.project();
-        let queue = *this.queue;
-        let is_new = !this.place.is_taken();
-        if !queue.take_item(this.place.as_mut()) {
+        let queue = this.node.owner();
+        let is_new = this.node.is_idle();
+        if !queue.take_item(this.node.as_mut()) {
             if is_new && (queue.has_item() || queue.is_shut_down()) {
                 ready!(queue.count_get(cx));
             } else if queue.is_shut_down() {
-                this.place.cancel();
+                this.node.cancel();
             } else {
                 if is_new {
                     queue.storage.allow_pushes(0);
                 }
-                this.place.wait(&queue.getting, cx, 1, "an item in a queue");
+                let _pending = this.node.poll_wait(&queue.getting, cx, 1, "an item in a queue");
                 return Poll::Pending;
             }
         }
-        let item = queue.remove();
-        queue.quicken_gets();
-        Poll::Ready(item.ok_or(QueueShutDown(())))
+        Poll::Ready(queue.remove_and_quicken())
     }
 }
 
@@ -184,13 +208,13 @@ impl<T, O> QueueGet<'_, T, O> {
     #[inline(never)]
     fn give_up(self: Pin<&mut Self>) {
         let this = self.project();
-        this.queue.give_up_item(this.place);
+        this.node.owner().give_up_item(this.node);
     }
 }
 
 impl<T, O> fmt::Debug for QueueGet<'_, T, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QueueGet").field("waiting", &self.place.is_waiting()).finish_non_exhaustive()
+        f.debug_struct("QueueGet").field("waiting", &self.node.is_waiting()).finish_non_exhaustive()
     }
 }
 
@@ -225,7 +249,7 @@ impl<T, O: QueueOrder<T>> Stream for QueueStream<'_, T, O> {
 
 impl<T, O> fmt::Debug for QueueStream<'_, T, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QueueStream").field("waiting", &self.get.place.is_waiting()).finish_non_exhaustive()
+        f.debug_struct("QueueStream").field("waiting", &self.get.node.is_waiting()).finish_non_exhaustive()
     }
 }
 
@@ -233,15 +257,14 @@ pin_project! {
     /// The future of [`Queue::join`].
     #[must_use = "it waits for nothing unless it is awaited"]
     pub struct QueueJoin<'q, T, O> {
-        queue: &'q Queue<T, O>,
         #[pin]
-        place: Place<'q>,
+        node: WaitNode<'q, Queue<T, O>>,
     }
 }
 
 impl<'q, T, O> QueueJoin<'q, T, O> {
     pub(super) fn new(queue: &'q Queue<T, O>) -> QueueJoin<'q, T, O> {
-        QueueJoin { queue, place: Place::new() }
+        QueueJoin { node: WaitNode::new(queue) }
     }
 }
 
@@ -250,16 +273,17 @@ impl<T, O: QueueOrder<T>> Future for QueueJoin<'_, T, O> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        if !this.place.is_taken() && this.queue.unfinished() == 0 {
+        let queue = this.node.owner();
+        if this.node.is_idle() && queue.unfinished() == 0 {
             ready!(poll_proceed(cx));
             return Poll::Ready(());
         }
-        this.place.poll_wait(&this.queue.joining, cx, 0, "the work on a queue")
+        this.node.poll_wait(&queue.joining, cx, 0, "the work on a queue")
     }
 }
 
 impl<T, O> fmt::Debug for QueueJoin<'_, T, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QueueJoin").field("waiting", &self.place.is_waiting()).finish_non_exhaustive()
+        f.debug_struct("QueueJoin").field("waiting", &self.node.is_waiting()).finish_non_exhaustive()
     }
 }
