@@ -8,7 +8,7 @@ use crate::Ticks;
 /// The clock of an event loop and its way to wait.
 ///
 /// The loop decides *what* runs; how to wait until something can run belongs to another layer, and this trait is the seam:
-/// a parked thread ([`ThreadPark`](crate::ThreadPark)), a clock that jumps ([`VirtualTime`](crate::VirtualTime)), the
+/// a parked thread ([`ThreadPark`](crate::ThreadPark)), a clock that jumps (`VirtualTime`), the
 /// reactor of `uasyncio-io`, the sleep instruction of a microcontroller. The original's overridable
 /// `EventLoop.time()` and `EventLoop.wait(delay)`.
 ///

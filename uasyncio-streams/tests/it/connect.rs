@@ -61,8 +61,11 @@ async fn within<F: Future>(time: Duration, future: F) -> Option<F::Output> {
     .await
 }
 
-fn closed_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+/// An address that refuses, as long as its socket is kept: nobody else can listen there.
+fn refusing() -> (SocketAddr, impl Sized) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    (socket.local_addr().unwrap().as_socket().unwrap(), socket)
 }
 
 /// A listener whose queue is full: connecting to it neither succeeds nor fails.
@@ -129,10 +132,10 @@ fn a_resolver_is_asked_once_for_names_and_never_for_addresses() {
 // T-38, RFC 8305, with real sockets: a dead address costs one stagger, a refusing one nothing.
 #[test]
 fn t_38_a_black_hole_and_a_refusal_are_overtaken() {
-    let (hole, _keep) = black_hole();
+    let ((hole, _hole), (refusing, _refusing)) = (black_hole(), refusing());
     uasyncio_io::run(async {
         let server = start_server(hello, "127.0.0.1", 0).await.unwrap();
-        for first in [hole, closed_port()] {
+        for first in [hole, refusing] {
             let resolver = Fixed::new([first, server.local_addr()]);
             let options = ConnectOptions::default().resolver(resolver).stagger(Duration::from_millis(10));
             let (mut reader, _writer) = options.open("example.org", 1).await.unwrap();
@@ -144,7 +147,8 @@ fn t_38_a_black_hole_and_a_refusal_are_overtaken() {
 
 #[test]
 fn t_38_the_error_names_every_address_and_its_reason() {
-    let ports = [closed_port(), closed_port()];
+    let [(one, _one), (other, _other)] = [refusing(), refusing()];
+    let ports = [one, other];
     uasyncio_io::run(async {
         let error = ConnectOptions::default().resolver(Fixed::new(ports)).open("example.org", 7).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
@@ -205,7 +209,7 @@ fn options_reach_the_socket() {
         assert!(socket.nodelay().unwrap());
         assert!(!socket2::SockRef::from(&socket).keepalive().unwrap());
 
-        let local = closed_port();
+        let local = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap(); // free again
         let options = ConnectOptions::default().nodelay(false).keep_alive(Duration::from_millis(1)).local_addr(local);
         // The name has addresses of both families; only those of the local address's are tried.
         let socket = socket_of(options.open("localhost", port).await.unwrap());
