@@ -48,8 +48,9 @@ const OF_ORDER: [&str; 18] = [
 ];
 const OF_COSTS: [&str; 3] = ["allocations", "memory", "timers_cost"];
 
-/// So many modules are one command, for each takes over a second to start. As many commands run at a time as there are processors.
-const AT_ONCE: usize = 5;
+/// So many modules are one command at most, for it takes up to seven seconds until the first test begins. As many commands run at a
+/// time as there are processors.
+const AT_ONCE: usize = 10;
 
 const NOTHING: [&str; 0] = [];
 const NO_LEAKS: [&str; 4] = ["--skip", "leak", "--skip", "forg"];
@@ -66,21 +67,23 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
         for options in [CORE, SYNC, CRITICAL_SECTIONS] {
             miri("", &format!("{options} --tests --no-run"), NOTHING).run()?;
         }
-        let mut commands = vec![miri("", &format!("{CORE} --lib"), NO_LEAKS)];
-        for program in workspace::test_programs("uasyncio-core")?.iter().filter(|name| !is_left_out(name)) {
-            commands.push(miri("", &format!("{CORE} --test {program}"), NO_LEAKS));
-        }
+        // Those that take longest come first.
+        let mut commands = Vec::new();
         let of_core = workspace::test_modules("uasyncio-core")?;
         let of_sync = workspace::test_modules("uasyncio-sync")?;
         let chosen = of_core.iter().map(String::as_str).filter(|name| !is_left_out(name) && !WITH_THREADS.contains(name));
         let chosen = chosen.collect::<Vec<_>>();
-        for (options, chosen, all) in [(CORE, &chosen[..], &of_core), (SYNC, &OF_SYNC, &of_sync)] {
-            for group in chosen.chunks(AT_ONCE) {
+        for (options, chosen, all) in [(SYNC, &OF_SYNC[..], &of_sync), (CORE, &chosen, &of_core)] {
+            for group in chosen.chunks(chosen.len().div_ceil(chosen.len().div_ceil(AT_ONCE))) {
                 commands.push(miri("", &format!("{options} --test it"), only(group, all)).arguments(NO_LEAKS));
             }
             commands.push(miri(MAY_LEAK, &format!("{options} --tests"), LEAKS));
         }
         commands.push(miri(MAY_LEAK, &format!("{CRITICAL_SECTIONS} --test it"), only(&WITH_CRITICAL_SECTIONS, &of_core)));
+        for program in workspace::test_programs("uasyncio-core")?.iter().filter(|name| !is_left_out(name)) {
+            commands.push(miri("", &format!("{CORE} --test {program}"), NO_LEAKS));
+        }
+        commands.push(miri("", &format!("{CORE} --lib"), NO_LEAKS));
         side_by_side(commands, tally)?;
         // Seeds run side by side by themselves.
         let flags = format!("-Zmiri-many-seeds=0..{seeds}");

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use crate::common::refusing;
 use uasyncio_core::{EventLoop, VirtualTime, create_task, get_event_loop, sleep, sleep_ms};
 use uasyncio_streams::{ConnectError, ConnectOptions, Resolver, Resolving, TcpReader, TcpWriter, start_server};
 
@@ -59,13 +60,6 @@ async fn within<F: Future>(time: Duration, future: F) -> Option<F::Output> {
         Poll::Pending => timer.as_mut().poll(cx).map(|()| None),
     })
     .await
-}
-
-/// An address that refuses, as long as its socket is kept: nobody else can listen there.
-fn refusing() -> (SocketAddr, impl Sized) {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    (socket.local_addr().unwrap().as_socket().unwrap(), socket)
 }
 
 /// A listener whose queue is full: connecting to it neither succeeds nor fails.

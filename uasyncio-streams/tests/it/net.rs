@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::rc::Rc;
 
+use crate::common::{assert_refuses, refusing};
 use uasyncio_core::{create_task, get_event_loop, yield_now};
 use uasyncio_io::Reactor;
 use uasyncio_streams::{
@@ -110,7 +111,8 @@ fn what_cannot_be_looked_up_or_reached_is_an_error_that_says_so() {
 // Trap 38: unlike in the originals, a refused connection is an error right away.
 #[test]
 fn a_refused_connection_is_an_error() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (address, _refusing) = refusing();
+    let port = address.port();
     uasyncio_io::run(async {
         let error = open_connection("127.0.0.1", port).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
@@ -152,8 +154,7 @@ fn a_closed_server_accepts_nothing_and_its_connections_run_on() {
         server.close();
         server.close();
         // At once, with no turn of the loop in between.
-        let refused = TcpStream::connect(server.local_addr()).unwrap_err();
-        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        assert_refuses(server.local_addr());
         assert!(server.sockets().unwrap().is_empty());
         waiting.await.unwrap().unwrap();
         server.wait_closed().await.unwrap();

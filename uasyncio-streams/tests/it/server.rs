@@ -11,6 +11,7 @@ use std::time::Duration;
 
 #[cfg(target_os = "linux")]
 use crate::again::{again, again_in_a_network, role};
+use crate::common::assert_refuses;
 use uasyncio_core::{create_task, get_event_loop, yield_now};
 use uasyncio_streams::{Server, ServerOptions, Summary, TcpReader, TcpWriter, open_connection, start_server};
 
@@ -186,7 +187,7 @@ fn t_05_shutdown_drains_then_aborts_and_frees_the_port() {
         });
         yield_now().await;
         // No new ones, and the old ones are served.
-        assert_eq!(TcpStream::connect(server.local_addr()).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        assert_refuses(server.local_addr());
         assert_echoes(&mut leaves).await;
         drop(leaves);
         assert_eq!(counts(shutdown.await.unwrap()), (1, 1));
@@ -321,7 +322,7 @@ fn t_37_both_families_on_one_port_unless_told_otherwise() {
             beside = start_server(peers, "0.0.0.0", port).await;
             if let Ok(ipv4) = &beside {
                 ipv4.close();
-                assert_eq!(open_connection("127.0.0.1", port).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+                assert_refuses(([127, 0, 0, 1], port).into());
                 break;
             }
             server.close();

@@ -13,6 +13,7 @@ use std::thread;
 
 use crate::again::{again, role};
 use crate::certificates::{Certificates, both};
+use crate::common::refusing;
 use uasyncio_streams::tls::{TlsAcceptor, rustls};
 use uasyncio_streams::{
     ConnectOptions, StreamReader, StreamWriter, Transport, open_connection, open_unix_connection, start_server, start_unix_server,
@@ -68,9 +69,9 @@ fn a_name_that_is_none_is_refused_before_anything_is_opened() {
 #[test]
 fn a_connection_that_is_refused_is_that_error_and_no_other() {
     let (connector, _) = both();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (address, _refusing) = refusing();
     uasyncio_io::run(async {
-        let error = open_connection("127.0.0.1", port).tls_with(&connector, "localhost").await.unwrap_err();
+        let error = open_connection("127.0.0.1", address.port()).tls_with(&connector, "localhost").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     });
 }

@@ -60,6 +60,17 @@ async fn assert_echoes(path: impl AsRef<std::path::Path>) {
     assert_eq!(reader.readline().await.unwrap(), b"");
 }
 
+/// Nobody listens there any more, but for a child process that another test is starting: see `common::assert_refuses`.
+async fn assert_refuses(path: impl AsRef<std::path::Path>) {
+    let error = loop {
+        match open_unix_connection(&path).await {
+            Ok(_) => yield_now().await,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+}
+
 /// Lets the other tasks run until they wait, and the loop ask the poller.
 async fn turn() {
     let waits = || Reactor::current().unwrap().stats().waits;
@@ -134,8 +145,7 @@ fn a_name_in_the_abstract_namespace_has_no_file() {
         let in_use = start_unix_server(echo, &name).await.unwrap_err();
         assert_eq!(in_use.kind(), io::ErrorKind::AddrInUse);
         server.close();
-        let refused = open_unix_connection(&name).await.unwrap_err();
-        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        assert_refuses(&name).await;
         let long = "\0".to_owned() + &"x".repeat(108);
         assert_eq!(open_unix_connection(&long).await.unwrap_err().kind(), io::ErrorKind::InvalidInput);
     });
@@ -148,7 +158,7 @@ fn a_socket_that_was_left_behind_is_replaced_and_other_files_are_not() {
     uasyncio_io::run(async {
         // The standard library leaves the file behind.
         drop(UnixListener::bind(&path).unwrap());
-        assert_eq!(open_unix_connection(&path).await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        assert_refuses(&path).await;
         let cautious = ServerOptions::default().reuse_address(false).start_unix(echo, &path).await.unwrap_err();
         assert_eq!(cautious.kind(), io::ErrorKind::AddrInUse);
         assert!(cautious.to_string().contains("socket"), "{cautious}");

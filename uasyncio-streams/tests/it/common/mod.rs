@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
+use std::net::{SocketAddr, TcpStream};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -30,6 +31,21 @@ impl Wake for Wakes {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// An address that refuses connections as long as its socket is kept: nobody else can listen there.
+#[cfg(feature = "net")]
+pub fn refusing() -> (SocketAddr, impl Sized) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    (socket.local_addr().unwrap().as_socket().unwrap(), socket)
+}
+
+/// Nobody listens there any more, but for a child process that another test is starting: until it runs its program, it holds whatever was
+/// open.
+pub fn assert_refuses(address: SocketAddr) {
+    let error = std::iter::repeat_with(|| TcpStream::connect(address)).find_map(Result::err);
+    assert_eq!(error.map(|error| error.kind()), Some(std::io::ErrorKind::ConnectionRefused));
 }
 
 /// Polls until completion. A future that waits without having been woken would wait for ever: that is a failure.
