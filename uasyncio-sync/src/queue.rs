@@ -1,53 +1,19 @@
 //! A queue of items between tasks.
-//!
-//! # How it counts
-//!
-//! The items lie in a storage that says which one is next. What is free for whoever comes is compared with their number:
-//!
-//! * `promised` items were promised to getters that have not run yet: one may be got while there are more.
-//! * `places` is the bound, less the places that were promised to putters that have not run yet: one may be put while there are
-//!   fewer items.
-//!
-//! When an item or a place becomes free, it is promised at once to the one who waits longest, before he is woken; if he is
-//! dropped before he runs, it goes to the next. So nothing is free while anybody waits for it, and nobody is overtaken. A place or
-//! an item that was promised stays where it is until the one who has it runs; which item that will be is known only then.
-//!
-//! An unbounded queue has `usize::MAX` places. In a shut down queue nothing is free and no promise counts: its storage alone says
-//! what can be got.
-//!
-//! # Quick and careful
-//!
-//! As long as nobody waits, putting and getting go a quick way that the storage may have: one comparison, with a mark that says how
-//! far it is open. A mark may be too strict, but never too lax. So the quick way of getting is closed when somebody begins to wait
-//! for room, and that of putting when somebody begins to wait for an item; whatever else changes leaves a mark as right as it was,
-//! or stricter. It is set right by whoever finds a quick way closed and could have gone it.
-//!
-//! What is careful is `#[cold]`: not that it were slow, but so that the compiler lays out the quick way in one piece.
-//!
-//! # The budget
-//!
-//! The quick way does not ask the budget of the task. Who comes the careful way and need not wait takes from it, at once, all that
-//! was put or got since the last time, and then opens the quick way, for [`UNCOUNTED`] operations at most. Whose turn has come after a
-//! wait opens it too: his task has given way. The `nowait` operations do not, since they cannot give way.
 
 mod futures;
 mod order;
+mod ways;
 
 use core::cell::Cell;
 use core::fmt;
 use core::marker::PhantomData;
-use core::pin::Pin;
-use core::task::{Context, Poll, Waker};
 
-use uasyncio_core::{WaitList, WaitNode};
+use uasyncio_core::WaitList;
 
 pub use self::futures::{QueueGet, QueueJoin, QueuePut, QueueStream};
 pub use self::order::{Fifo, Lifo, QueueOrder, SmallestFirst};
-use crate::turn::{Finally, poll_proceed_many};
-use crate::{GetNowaitError, PutNowaitError, QueueShutDown};
-
-/// So many operations go the quick way at most before one asks the budget.
-const UNCOUNTED: usize = 63;
+use crate::turn::Finally;
+use crate::{GetNowaitError, PutNowaitError};
 
 /// A queue of items between tasks, first in, first out. asyncio's `Queue`.
 ///
@@ -178,22 +144,6 @@ impl<T, O> Queue<T, O> {
     #[inline]
     pub fn is_shut_down(&self) -> bool {
         self.promised.get() == usize::MAX
-    }
-}
-
-impl<T, O> Queue<T, O> {
-    /// For a get that is dropped while it may have to wait: what it was promised goes to the next.
-    fn give_up_item(&self, node: Pin<&mut WaitNode<'_, Self>>) {
-        if node.cancel() && !self.is_shut_down() && !self.getting.wake_one() {
-            self.promised.set(self.promised.get() - 1);
-        }
-    }
-
-    /// For a put that is dropped while it may have to wait: what it was promised goes to the next.
-    fn give_up_room(&self, node: Pin<&mut WaitNode<'_, Self>>) {
-        if node.cancel() && !self.is_shut_down() && !self.putting.wake_one() {
-            self.places.set(self.places.get() + 1);
-        }
     }
 }
 
@@ -448,171 +398,6 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
         if count > 0 && self.unfinished() == 0 {
             self.joining.wake_all();
         }
-    }
-
-    /// Whether an item may be got without waiting and without overtaking anybody.
-    fn has_item(&self) -> bool {
-        self.storage.len() > self.promised.get()
-    }
-
-    /// Whether an item may be put without waiting and without overtaking anybody.
-    fn has_room(&self) -> bool {
-        self.storage.len() < self.places.get()
-    }
-
-    /// Puts an item into a place that is free.
-    fn insert(&self, item: T) {
-        wake(self.push(item));
-    }
-
-    /// The same for a put that was counted or waited for: opens the quick way for it and the next ones.
-    #[inline]
-    fn insert_and_quicken(&self, item: T) {
-        let item = if self.getting.is_empty() {
-            self.counted_puts.set(self.storage.puts().wrapping_add(1));
-            self.storage.allow_pushes(self.places.get().min(self.storage.len() + 1 + UNCOUNTED));
-            let Err(item) = self.storage.push_quickly(item) else { return };
-            item
-        } else {
-            item
-        };
-        self.insert_slowly(item);
-    }
-
-    /// The same when somebody waits for an item, or there is no quick way as yet.
-    #[cold]
-    #[inline(never)]
-    fn insert_slowly(&self, item: T) {
-        let woken = self.push(item);
-        self.quicken_puts();
-        wake(woken);
-    }
-
-    /// Takes the next item, which is free. `None` only after a shutdown.
-    fn remove(&self) -> Option<T> {
-        let (item, woken) = self.pop()?;
-        wake(woken);
-        Some(item)
-    }
-
-    /// The same for a get that was counted or waited for: opens the quick way for the next ones.
-    #[inline]
-    fn remove_and_quicken(&self) -> Result<T, QueueShutDown> {
-        let Some((item, woken)) = self.pop() else {
-            self.quicken_gets();
-            return Err(QueueShutDown(()));
-        };
-        self.quicken_gets();
-        wake(woken);
-        Ok(item)
-    }
-
-    /// Puts an item, and promises it to the one who waits longest, who is to be woken.
-    #[inline]
-    fn push(&self, item: T) -> Option<Waker> {
-        let balance = Balance::before(self);
-        self.storage.push(item);
-        core::mem::forget(balance);
-        self.promise_item()
-    }
-
-    /// Takes an item, and promises its place to the one who waits longest, who is to be woken.
-    #[inline]
-    fn pop(&self) -> Option<(T, Option<Waker>)> {
-        let balance = Balance::before(self);
-        let item = self.storage.pop();
-        core::mem::forget(balance);
-        Some((item?, self.promise_room()))
-    }
-
-    /// Promises the item that has become free to the one who waits longest, who is to be woken.
-    #[inline]
-    fn promise_item(&self) -> Option<Waker> {
-        if self.getting.is_empty() || !self.has_item() {
-            return None;
-        }
-        self.promised.set(self.promised.get() + 1);
-        self.getting.grant_one()
-    }
-
-    /// Promises the place that has become free to the one who waits longest, who is to be woken.
-    #[inline]
-    fn promise_room(&self) -> Option<Waker> {
-        if self.putting.is_empty() || !self.has_room() {
-            return None;
-        }
-        self.places.set(self.places.get() - 1);
-        self.putting.grant_one()
-    }
-
-    /// Takes the item that was promised, if it was.
-    #[inline]
-    fn take_item(&self, node: Pin<&mut WaitNode<'_, Self>>) -> bool {
-        let taken = !self.is_shut_down() && node.take_grant();
-        if taken {
-            self.promised.set(self.promised.get() - 1);
-        }
-        taken
-    }
-
-    /// Takes this put from the budget of the task, and those that have gone the quick way since the last time.
-    #[inline]
-    fn count_put(&self, cx: &mut Context<'_>) -> Poll<()> {
-        poll_proceed_many(cx, self.storage.puts().wrapping_sub(self.counted_puts.get()) + 1)
-    }
-
-    /// Takes this get from the budget of the task, and those that have gone the quick way since the last time.
-    #[inline]
-    fn count_get(&self, cx: &mut Context<'_>) -> Poll<()> {
-        poll_proceed_many(cx, self.gets().wrapping_sub(self.counted_gets.get()) + 1)
-    }
-
-    /// After a put that was counted or waited for: opens the quick way for the next ones.
-    #[inline]
-    fn quicken_puts(&self) {
-        self.counted_puts.set(self.storage.puts());
-        if self.getting.is_empty() {
-            self.storage.allow_pushes(self.places.get().min(self.storage.len() + UNCOUNTED));
-        }
-    }
-
-    /// After a get that was counted or waited for: opens the quick way for the next ones.
-    #[inline]
-    fn quicken_gets(&self) {
-        self.counted_gets.set(self.gets());
-        if self.putting.is_empty() {
-            self.storage.allow_pops(self.promised.get().max(self.storage.len().saturating_sub(UNCOUNTED)));
-        }
-    }
-
-    /// How many items were got or dropped by a shutdown; it wraps around.
-    fn gets(&self) -> usize {
-        self.storage.puts().wrapping_sub(self.storage.len())
-    }
-}
-
-#[inline]
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
-    }
-}
-
-/// Keeps the promises when the storage panics, which it does only if the comparison of items does.
-struct Balance<'q, T, O: QueueOrder<T>>(&'q Queue<T, O>);
-
-impl<'q, T, O: QueueOrder<T>> Balance<'q, T, O> {
-    #[inline]
-    fn before(queue: &'q Queue<T, O>) -> Option<Balance<'q, T, O>> {
-        O::MAY_PANIC.then(|| Balance(queue))
-    }
-}
-
-impl<T, O: QueueOrder<T>> Drop for Balance<'_, T, O> {
-    fn drop(&mut self) {
-        // What was promised to the one who panics is free again, on either side.
-        let _room = Finally(|| wake(self.0.promise_room()));
-        wake(self.0.promise_item());
     }
 }
 

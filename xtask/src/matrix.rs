@@ -85,7 +85,7 @@ pub(crate) const ON_OTHER_SYSTEMS: &str = "-p uasyncio-io -p uasyncio-streams -p
 const ON_POLLER: &str = "-p uasyncio-io -p uasyncio-udp -p uasyncio-tests";
 
 /// What stands on that. By default it is tested over the first one of the other pollers only.
-const ABOVE_POLLER: [&str; 2] = ["-p uasyncio-streams --features tls", "-p uasyncio-compat --all-features --lib --tests"];
+const ABOVE_POLLER: &str = "-p uasyncio-streams -p uasyncio-compat";
 
 /// Adds the steps of the matrix, cheap ones first; with `full` also those that take long.
 pub(crate) fn add(steps: &mut Steps, full: bool) {
@@ -105,12 +105,10 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
     features(steps);
     for (poller, is_first) in poller::OTHERS.into_iter().zip([true, false]) {
         steps.step(&format!("test: {poller} poller"), |tally| {
-            let mut test = |packages: &str| {
-                let test = Cargo::new("test --no-fail-fast").arguments(packages.split_whitespace());
-                poller::with(poller, test)?.test(tally)
-            };
-            test(ON_POLLER)?;
-            if is_first || full { ABOVE_POLLER.into_iter().try_for_each(test) } else { Ok(()) }
+            let above = if is_first || full { ABOVE_POLLER } else { "" };
+            let packages = format!("{ON_POLLER} {above}");
+            let test = Cargo::new("test --no-fail-fast --all-features").arguments(packages.split_whitespace());
+            poller::with(poller, test)?.test(tally)
         });
     }
     steps.step("examples", |_| examples());

@@ -103,10 +103,9 @@ impl<T, O: QueueOrder<T>> QueuePut<'_, T, O> {
     fn poll_waiting(mut self: Pin<&mut Self>, item: T, cx: &mut Context<'_>) -> Poll<Result<(), QueueShutDown<T>>> {
         let this = self.as_mut().project();
         let queue = this.node.owner();
-        if queue.is_shut_down() || !this.node.take_grant() {
+        if !queue.take_room(this.node) {
             return self.wait_on(item, cx);
         }
-        queue.places.set(queue.places.get() + 1);
         queue.insert_and_quicken(item);
         Poll::Ready(Ok(()))
     }
