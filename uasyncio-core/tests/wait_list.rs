@@ -57,6 +57,22 @@ fn one_wake_is_for_the_one_who_waits_longest() {
     }
 }
 
+/// Who is granted by `grant_one` is woken by whoever has the waker, who may do something else before.
+#[test]
+fn a_grant_leaves_the_wake_to_the_caller() {
+    let list = WaitList::new();
+    let mut nodes = several::<2>(&list);
+    let waker = list.grant_one().unwrap();
+    assert!(nodes[0].0.is_granted() && nodes[1].0.is_waiting());
+    assert_eq!((wakes(&nodes), nodes[0].1.live()), ([0, 0], 1));
+    let (node, own) = &mut nodes[0];
+    assert!(poll(node.as_mut(), &list, *own).is_ready()); // without having been woken
+    waker.wake();
+    assert_eq!((wakes(&nodes), nodes[0].1.live()), ([1, 0], 0));
+    assert!(list.grant_one().is_some() && list.is_empty());
+    assert!(list.grant_one().is_none());
+}
+
 #[test]
 fn wake_all_wakes_all_and_counts_them() {
     let list = WaitList::new();
