@@ -1,7 +1,7 @@
 //! A line of waiting futures: what every primitive that makes tasks wait is built on.
 //!
 //! A [`WaitNode`] is part of the future that waits, and is linked with its two neighbours while it does. The list itself is no
-//! link: it points to the first node and to the last one, and nothing points to it but the borrow that each node holds. So
+//! link: it points to the first node and to the last one, and nothing points to it but the nodes that have it borrowed. So
 //! joining, leaving and waking take constant time and no memory, and a list may be moved whenever nobody borrows it.
 //!
 //! ```text
@@ -28,7 +28,7 @@
 //! * **An idle node is one word,** which points to its owner; while it is not idle that is null. All else is written when it joins. So a
 //!   future that finds all it wants at its first poll pays next to nothing for the node it did not need.
 //! * **A forgotten node** (`mem::forget` of a pinned box) stays linked in memory that is never freed, though its borrow has
-//!   ended. The list may be moved then, since the node cannot reach it; waking it is harmless; the list's drop takes its waker.
+//!   ended. The list may be moved then, since nobody can reach the node but the list; waking it is harmless; the list's drop takes its waker.
 
 use core::cell::{Cell, UnsafeCell};
 use core::fmt;
@@ -144,7 +144,7 @@ pub struct WaitList {
 pub struct WaitNode<'l, O = WaitList> {
     /// Null: it is not idle.
     owner: Cell<*const O>,
-    /// Only while it is not idle.
+    /// Written when it joins, and looked at only while it is not idle: what it says afterwards is out of date.
     link: UnsafeCell<MaybeUninit<Link<Waiter>>>,
     borrow: PhantomData<&'l O>,
     _pinned: PhantomPinned,
@@ -229,7 +229,8 @@ impl WaitList {
 
     /// Grants the wait of the one who waits longest, as [`wake_one`](WaitList::wake_one) does, but leaves it to the caller to wake it.
     ///
-    /// `None`: nobody waits, or without a waker, since cloning that has panicked.
+    /// `None` does not tell whether anybody was granted, as [`is_empty`](WaitList::is_empty) does before: who is granted has no waker if
+    /// cloning that has panicked, or while it is being cloned, and then his own poll wakes him.
     ///
     /// ```
     /// # use std::pin::pin;
@@ -439,7 +440,8 @@ impl<'l, O> WaitNode<'l, O> {
     ///
     /// # Panics
     ///
-    /// When cloning the waker does. The node waits then, with the waker of the poll before, if there was one.
+    /// When cloning the waker does. The node waits then, with the waker of the poll before, if there was one, unless the clone has made
+    /// it granted.
     ///
     /// ```
     /// # use std::pin::pin;
@@ -540,6 +542,7 @@ impl<'l, O> WaitNode<'l, O> {
     pub fn cancel(self: Pin<&mut Self>) -> bool {
         if self.is_waiting() {
             self.leave();
+            return false;
         }
         self.take_grant()
     }

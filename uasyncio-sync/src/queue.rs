@@ -61,9 +61,9 @@ pub struct Queue<T, O = Fifo<T>> {
     counted_gets: Cell<usize>,
     getting: WaitList,
     putting: WaitList,
-    /// `usize::MAX`, if it was shut down.
+    /// Items; see `ways`. `usize::MAX`, if it was shut down.
     promised: Cell<usize>,
-    /// 0, if it was shut down.
+    /// See `ways`. 0, if it was shut down.
     places: Cell<usize>,
     maxsize: Option<usize>,
     /// Those that wait until nothing is unfinished.

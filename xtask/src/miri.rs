@@ -74,7 +74,7 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
         let chosen = of_core.iter().map(String::as_str).filter(|name| !is_left_out(name) && !WITH_THREADS.contains(name));
         let chosen = chosen.collect::<Vec<_>>();
         for (options, chosen, all) in [(SYNC, &OF_SYNC[..], &of_sync), (CORE, &chosen, &of_core)] {
-            for group in chosen.chunks(chosen.len().div_ceil(chosen.len().div_ceil(AT_ONCE))) {
+            for group in chosen.chunks(chosen.len().div_ceil(chosen.len().div_ceil(AT_ONCE).max(1)).max(1)) {
                 commands.push(miri("", &format!("{options} --test it"), only(group, all)).arguments(NO_LEAKS));
             }
             commands.push(miri(MAY_LEAK, &format!("{options} --tests"), LEAKS));

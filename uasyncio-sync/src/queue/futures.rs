@@ -90,7 +90,7 @@ impl<T, O: QueueOrder<T>> QueuePut<'_, T, O> {
         ready!(queue.count_put(cx));
         let item = this.item.take().unwrap_or_else(|| put_twice());
         if queue.is_shut_down() {
-            queue.quicken_puts();
+            queue.counted_puts.set(queue.storage.puts());
             return Poll::Ready(Err(QueueShutDown(item)));
         }
         queue.insert_and_quicken(item);
@@ -110,16 +110,17 @@ impl<T, O: QueueOrder<T>> QueuePut<'_, T, O> {
         Poll::Ready(Ok(()))
     }
 
-    /// The poll of one that was not, or never will be.
+    /// The poll of one that was promised no place yet, or is promised none any more, after a shutdown.
     #[inline(never)]
     fn wait_on(self: Pin<&mut Self>, item: T, cx: &mut Context<'_>) -> Poll<Result<(), QueueShutDown<T>>> {
         let this = self.project();
         let queue = this.node.owner();
+        *this.item = Some(item); // for as long as foreign code may run
         if queue.is_shut_down() {
             this.node.cancel();
+            let item = this.item.take().unwrap_or_else(|| put_twice());
             return Poll::Ready(Err(QueueShutDown(item)));
         }
-        *this.item = Some(item);
         let _pending = this.node.poll_wait(&queue.putting, cx, 1, REASON);
         Poll::Pending
     }

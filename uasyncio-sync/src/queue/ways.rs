@@ -22,8 +22,8 @@
 //! for room, and that of putting when somebody begins to wait for an item; whatever else changes leaves a mark as right as it was,
 //! or stricter. It is set right by whoever finds a quick way closed and could have gone it.
 //!
-//! What is careful is `#[cold]`: not that it were slow, but so that the compiler lays out the quick way in one piece. What bounds that is
-//! how many words it stores rather than how many instructions it has: two words fewer for each item, since a node is one word as long
+//! What is careful is `#[cold]`: not that it were slow, but so that the compiler lays out the quick way in one piece. What bounds the time
+//! of that is how many words it stores rather than how many instructions it has: two words fewer for each item, since a node is one word as long
 //! as it is idle, took 5 % off `queue 8 to 1`. For the same reason what is rare is in functions of its own, so that the others save fewer
 //! registers, and whoever is woken is woken last.
 //!
@@ -80,15 +80,14 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
     /// The same for a put that was counted or waited for: opens the quick way for it and the next ones.
     #[inline]
     pub(super) fn insert_and_quicken(&self, item: T) {
-        let item = if self.getting.is_empty() {
-            self.counted_puts.set(self.storage.puts().wrapping_add(1));
-            self.storage.allow_pushes(self.places.get().min(self.storage.len() + 1 + UNCOUNTED));
-            let Err(item) = self.storage.push_quickly(item) else { return };
-            item
-        } else {
-            item
-        };
-        self.insert_slowly(item);
+        if !self.getting.is_empty() {
+            return self.insert_slowly(item);
+        }
+        self.storage.allow_pushes(self.places.get().min(self.storage.len() + 1 + UNCOUNTED));
+        match self.storage.push_quickly(item) {
+            Ok(()) => self.counted_puts.set(self.storage.puts()),
+            Err(item) => self.insert_slowly(item),
+        }
     }
 
     /// The same when somebody waits for an item, or there is no quick way as yet.
@@ -110,11 +109,9 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
     /// The same for a get that was counted or waited for: opens the quick way for the next ones.
     #[inline]
     pub(super) fn remove_and_quicken(&self) -> Result<T, QueueShutDown> {
-        let Some((item, woken)) = self.pop() else {
-            self.quicken_gets();
-            return Err(QueueShutDown(()));
-        };
+        let popped = self.pop();
         self.quicken_gets();
+        let (item, woken) = popped.ok_or(QueueShutDown(()))?;
         wake(woken);
         Ok(item)
     }
@@ -191,7 +188,7 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
 
     /// After a put that was counted or waited for: opens the quick way for the next ones.
     #[inline]
-    pub(super) fn quicken_puts(&self) {
+    fn quicken_puts(&self) {
         self.counted_puts.set(self.storage.puts());
         if self.getting.is_empty() {
             self.storage.allow_pushes(self.places.get().min(self.storage.len() + UNCOUNTED));

@@ -2,17 +2,18 @@
 
 #![cfg(feature = "alloc")]
 
-use std::cell::Cell;
-use std::future::poll_fn;
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
 
-use crate::common::{Waiter, at_both_starts};
+use crate::common::{Waiter, at_both_starts, panics, poll_once, waker_that};
 use crate::counting::heap_during;
 use futures_core::Stream;
 use uasyncio_core::{create_task, sleep_ms, yield_now};
-use uasyncio_sync::{Fifo, GetNowaitError, PutNowaitError, Queue, QueueGet, QueuePut};
+use uasyncio_sync::{Fifo, GetNowaitError, PutNowaitError, Queue, QueueGet, QueuePut, QueueShutDown};
 
 /// Spec 2.10: there the three got 2, 1, 0 after up to 200 ms, by looking again and again.
 #[test]
@@ -368,6 +369,32 @@ fn a_task_may_begin_to_wait_for_any_number_of_queues_in_one_poll() {
 }
 
 /// T-18: the ring is as long as the queue has ever been, and all else takes nothing.
+/// Polled while a shutdown wakes others, a put has to let go of its waker; what that does is no reason to lose the item.
+#[test]
+fn a_refused_put_keeps_its_item_though_its_waker_panics_in_a_leaked_queue() {
+    struct Bomb;
+    impl Wake for Bomb {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("the drop of a waker panics");
+        }
+    }
+    let queue: &'static Queue<u32> = Box::leak(Box::new(Queue::bounded(1)));
+    queue.put_nowait(1).unwrap();
+    let put = Rc::new(RefCell::new(Box::pin(queue.put(2))));
+    let bomb = Waker::from(Arc::new(Bomb));
+    assert!(put.borrow_mut().as_mut().poll(&mut Context::from_waker(&bomb)).is_pending());
+    assert!(!panics(move || drop(bomb)), "the put holds another one");
+    let refused = put.clone();
+    let poll = move || assert!(poll_once(&mut *refused.borrow_mut(), Waker::noop()).is_ready());
+    let mut join = Box::pin(queue.join());
+    assert!(poll_once(&mut join, &waker_that(move || assert!(panics(&poll)))).is_pending());
+    queue.shutdown(true);
+    assert_eq!(poll_once(&mut *put.borrow_mut(), Waker::noop()), Poll::Ready(Err(QueueShutDown(2))));
+}
+
 #[test]
 fn nothing_is_allocated_in_the_steady_state() {
     let rounds = if cfg!(miri) { 50 } else { 100_000 };

@@ -44,7 +44,7 @@ pub fn refusing() -> (SocketAddr, impl Sized) {
 /// Nobody listens there any more, but for a child process that another test is starting: until it runs its program, it holds whatever was
 /// open.
 pub fn assert_refuses(address: SocketAddr) {
-    let error = std::iter::repeat_with(|| TcpStream::connect(address)).find_map(Result::err);
+    let error = std::iter::repeat_with(|| TcpStream::connect(address)).take(10_000).find_map(Result::err);
     assert_eq!(error.map(|error| error.kind()), Some(std::io::ErrorKind::ConnectionRefused));
 }
 
