@@ -4,7 +4,7 @@
 //! awaits ever waits. So each task has 128 operations a poll. The operations of the uasyncio crates take theirs from it; do
 //! the same in leaf futures of your own. MicroPython's rule "a tight loop of write and drain must not block the scheduler".
 
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 
 pub(crate) use self::counter::Budget;
 #[cfg(feature = "std")]
@@ -39,7 +39,7 @@ use self::counter::{give_back, spend};
 /// ```
 #[inline]
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
-    if spend(1) { Poll::Ready(()) } else { exhausted(cx) }
+    if spend(1) { Poll::Ready(()) } else { exhausted(cx.waker()) }
 }
 
 /// The same for several operations at once, of which all but one were done before without asking.
@@ -60,7 +60,7 @@ pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
 /// ```
 #[inline]
 pub fn poll_proceed_many(cx: &mut Context<'_>, operations: usize) -> Poll<()> {
-    if spend(operations.min(PER_POLL.into()) as u8) { Poll::Ready(()) } else { exhausted(cx) }
+    if spend(operations.min(PER_POLL.into()) as u8) { Poll::Ready(()) } else { exhausted(cx.waker()) }
 }
 
 /// Gives back what [`poll_proceed`] took, for an operation that then had to wait.
@@ -86,9 +86,9 @@ pub fn refund() {
 }
 
 #[cold]
-fn exhausted(cx: &mut Context<'_>) -> Poll<()> {
+fn exhausted(waker: &Waker) -> Poll<()> {
     crate::trace::waiting("its turn");
-    cx.waker().wake_by_ref();
+    waker.wake_by_ref();
     Poll::Pending
 }
 

@@ -12,7 +12,7 @@ type Pointer<E> = *const Link<E>;
 
 /// The first and the last of the links.
 pub(crate) struct Chain<E> {
-    /// Null: there is none.
+    /// Null: there is none. `OFF`: there is none, and the chain is switched off.
     first: Cell<Pointer<E>>,
     /// Only if there is a first one.
     last: Cell<Pointer<E>>,
@@ -64,9 +64,36 @@ impl<E> Link<E> {
 }
 
 impl<E> Chain<E> {
+    const OFF: Pointer<E> = ptr::without_provenance(1);
+
     #[inline]
     pub(crate) const fn new() -> Chain<E> {
         Chain { first: Cell::new(ptr::null()), last: Cell::new(ptr::null()) }
+    }
+
+    /// One that is switched off, for whom "there is none" has two meanings. It is switched on before anything is asked of it.
+    #[inline]
+    pub(crate) const fn new_off() -> Chain<E> {
+        Chain { first: Cell::new(Chain::OFF), last: Cell::new(ptr::null()) }
+    }
+
+    #[inline]
+    pub(crate) fn is_off(&self) -> bool {
+        ptr::eq(self.first.get(), Chain::OFF)
+    }
+
+    /// For one that is off.
+    #[inline]
+    pub(crate) fn switch_on(&self) {
+        debug_assert!(self.is_off());
+        self.first.set(ptr::null());
+    }
+
+    /// For one that is on, and empty.
+    #[inline]
+    pub(crate) fn switch_off(&self) {
+        debug_assert!(self.is_empty());
+        self.first.set(Chain::OFF);
     }
 
     #[inline]
@@ -76,6 +103,7 @@ impl<E> Chain<E> {
 
     #[inline]
     pub(crate) fn first(&self) -> Option<&Link<E>> {
+        debug_assert!(!self.is_off());
         // SAFETY: U13. What the chain points at is linked, hence alive.
         unsafe { self.first.get().as_ref() }
     }

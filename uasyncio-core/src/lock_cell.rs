@@ -1,7 +1,7 @@
 //! A value for one at a time, in the order in which they come: what `uasyncio_sync::Lock` is.
 //!
 //! ```text
-//!   LockCell { chain, locked, value }          Acquire { link, waker }
+//!   LockCell { chain, waker, value }           Acquire { link, waker }
 //!
 //!   free, nobody waits ── poll ──► locked, with a guard ── its drop, nobody waits ──► free
 //!                                   ▲         │ its drop, somebody waits
@@ -14,7 +14,7 @@
 //! * **Foreign code runs last.** Whoever is woken is out of the chain, and granted, before. A waker is cloned before its link is in the
 //!   chain, and when that is done the lock may be free: so it is looked at again.
 
-use core::cell::{Cell, UnsafeCell};
+use core::cell::UnsafeCell;
 use core::fmt;
 use core::future::Future;
 use core::marker::PhantomPinned;
@@ -65,22 +65,27 @@ type WakerPlace = UnsafeCell<MaybeUninit<Waker>>;
 
 /// All but the value.
 struct Line {
+    /// Off: the value is free. So one word says what there is to know, locked or not and whether somebody waits.
     waiting: Chain<WakerPlace>,
     /// The waker of the first one in line: there it is found sooner than through a pointer.
     next: WakerPlace,
-    locked: Cell<bool>,
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<LockCell<()>>() <= 40 && size_of::<LockCellAcquire<'_, ()>>() <= 40);
+const _: () = assert!(size_of::<LockCell<()>>() <= 32 && size_of::<LockCellAcquire<'_, ()>>() <= 40);
 
 impl Line {
+    #[inline]
+    fn is_free(&self) -> bool {
+        self.waiting.is_off()
+    }
+
     /// For whoever has the value, and has it no longer: grants it to the one who has waited longest; if there is none, it is free.
     #[inline]
     fn hand_over(&self) {
         match self.waiting.grant_first() {
             Some(_) => self.take_next().wake(),
-            None => self.locked.set(false),
+            None => self.waiting.switch_off(),
         }
     }
 
@@ -96,26 +101,6 @@ impl Line {
         waker
     }
 
-    /// Puts a link that is idle at the end of the line.
-    ///
-    /// # Safety
-    ///
-    /// U13: it is pinned, and leaves this line before it goes.
-    #[inline]
-    unsafe fn join(&self, link: &Waiter, waker: Waker) {
-        if self.waiting.is_empty() {
-            // SAFETY: U22. No waker is there.
-            unsafe { (*self.next.get()).write(waker) };
-            // SAFETY: the caller's promise; there is none.
-            unsafe { self.waiting.push_first(link) };
-        } else {
-            // SAFETY: U22. No waker is there.
-            unsafe { (*link.more.get()).write(waker) };
-            // SAFETY: the caller's promise; there is another one.
-            unsafe { self.waiting.push_behind(link) };
-        }
-    }
-
     /// Where the waker of one in line is.
     fn place_of<'l>(&'l self, link: &'l Waiter) -> &'l WakerPlace {
         if self.waiting.is_first(link) { &self.next } else { &link.more }
@@ -125,7 +110,7 @@ impl Line {
 impl Drop for Line {
     fn drop(&mut self) {
         // Nobody borrows it any more: who is still in line was forgotten.
-        while self.waiting.grant_first().is_some() {
+        while !self.is_free() && self.waiting.grant_first().is_some() {
             drop(self.take_next());
         }
     }
@@ -140,7 +125,7 @@ impl<T> LockCell<T> {
     /// ```
     pub const fn new(value: T) -> LockCell<T> {
         LockCell {
-            line: Line { waiting: Chain::new(), next: UnsafeCell::new(MaybeUninit::uninit()), locked: Cell::new(false) },
+            line: Line { waiting: Chain::new_off(), next: UnsafeCell::new(MaybeUninit::uninit()) },
             value: UnsafeCell::new(value),
         }
     }
@@ -182,8 +167,11 @@ impl<T: ?Sized> LockCell<T> {
     /// ```
     #[inline]
     pub fn try_lock(&self) -> Option<LockCellGuard<'_, T>> {
-        // The guard is made only then: U22.
-        if self.line.locked.replace(true) { None } else { Some(LockCellGuard(self)) }
+        if self.locked() {
+            return None;
+        }
+        self.line.waiting.switch_on();
+        Some(LockCellGuard(self))
     }
 
     /// Whether somebody has a guard, or was granted one and has not run yet.
@@ -196,17 +184,7 @@ impl<T: ?Sized> LockCell<T> {
     /// ```
     #[inline]
     pub fn locked(&self) -> bool {
-        self.line.locked.get()
-    }
-
-    /// For a poll whose waker has made the value free while it was cloned.
-    #[cold]
-    #[inline(never)]
-    fn lock_late(&self, waker: Waker) -> Poll<LockCellGuard<'_, T>> {
-        self.line.locked.set(true);
-        let guard = LockCellGuard(self);
-        drop(waker);
-        Poll::Ready(guard)
+        !self.line.is_free()
     }
 
     /// The value, without waiting: the exclusive borrow shows that nobody has it.
@@ -253,41 +231,58 @@ impl<'l, T: ?Sized> Future for LockCellAcquire<'l, T> {
         let cell = self.cell;
         match self.link.state() {
             State::Idle => {
-                if !cell.line.locked.get() {
+                if cell.line.is_free() {
                     ready!(poll_proceed(cx));
-                    cell.line.locked.set(true);
+                    cell.line.waiting.switch_on();
                     return Poll::Ready(LockCellGuard(cell));
                 }
                 crate::trace::waiting("a lock");
                 let waker = cx.waker().clone();
-                if !cell.line.locked.get() {
-                    return cell.lock_late(waker);
+                if !cell.line.waiting.is_empty() {
+                    return self.as_ref().join_others(waker);
                 }
-                // SAFETY: U13. It is pinned here, and `drop` makes it leave.
-                unsafe { cell.line.join(&self.link, waker) };
+                // SAFETY: U22. No waker is there.
+                unsafe { (*cell.line.next.get()).write(waker) };
+                // SAFETY: U13. It is pinned here, and `drop` makes it leave; there is none.
+                unsafe { cell.line.waiting.push_first(&self.link) };
                 Poll::Pending
             }
             State::Granted => {
                 self.link.reset();
                 Poll::Ready(LockCellGuard(cell))
             }
-            State::Waiting => self.wait_on(cx),
+            State::Waiting => self.wait_on(cx.waker()),
         }
     }
 }
 
 impl<'l, T: ?Sized> LockCellAcquire<'l, T> {
+    /// For a poll which finds others in line, or that cloning its waker has made the value free.
+    #[inline(never)]
+    fn join_others(self: Pin<&Self>, waker: Waker) -> Poll<LockCellGuard<'l, T>> {
+        let cell = self.cell;
+        if let Some(guard) = cell.try_lock() {
+            drop(waker);
+            return Poll::Ready(guard);
+        }
+        // SAFETY: U22. No waker is there.
+        unsafe { (*self.link.more.get()).write(waker) };
+        // SAFETY: U13. It is pinned, and `drop` makes it leave; there is another one.
+        unsafe { cell.line.waiting.push_behind(&self.get_ref().link) };
+        Poll::Pending
+    }
+
     /// For a poll of one in line: from now on this waker is woken.
     #[cold]
     #[inline(never)]
-    fn wait_on(&self, cx: &mut Context<'_>) -> Poll<LockCellGuard<'l, T>> {
+    fn wait_on(&self, waker: &Waker) -> Poll<LockCellGuard<'l, T>> {
         crate::trace::waiting("a lock");
         let line = &self.cell.line;
         // SAFETY: U22. It is in line, and no foreign code runs.
-        if unsafe { (*line.place_of(&self.link).get()).assume_init_ref() }.will_wake(cx.waker()) {
+        if unsafe { (*line.place_of(&self.link).get()).assume_init_ref() }.will_wake(waker) {
             return Poll::Pending;
         }
-        let waker = cx.waker().clone();
+        let waker = waker.clone();
         if self.link.state() == State::Granted {
             self.link.reset();
             let guard = LockCellGuard(self.cell);
