@@ -33,6 +33,7 @@ pub(crate) fn add(steps: &mut Steps) {
         steps.step(name, |_| Cargo::new(line).variable("RUSTDOCFLAGS", "-D warnings").folder("rustdoc").run());
     }
     matrix::add(steps, false);
+    firmware::add_embassy(steps);
     steps.step("oldest Rust", |_| {
         toolchain::toolchain(OLDEST)?;
         Cargo::new("check --workspace --all-features").toolchain(OLDEST).folder("oldest").run()

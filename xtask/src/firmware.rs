@@ -30,6 +30,8 @@ pub(crate) enum Action {
     Size,
 }
 
+type Build = (&'static str, &'static str);
+
 /// How long the tests on the target may take.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -41,17 +43,17 @@ const CORTEX_M3: &str = "thumbv7m-none-eabi";
 const WASM: &str = "wasm32-unknown-unknown";
 
 /// What is built: package and features, and for what.
-const BUILDS: [(&str, &str); 9] = [
+const OURS: [Build; 6] = [
     ("-p microbit", CORTEX_M0),
     ("-p heap", CORTEX_M0),
     ("-p uart", CORTEX_M0),
     ("-p footprint", CORTEX_M0),
     ("-p footprint", CORTEX_M3),
     ("-p footprint --features time", CORTEX_M0),
-    ("-p embassy", CORTEX_M0),
-    ("-p embassy", CORTEX_M3),
-    ("-p embassy --features time", CORTEX_M0),
 ];
+
+/// The same for what the sizes are compared with.
+const EMBASSY: [Build; 3] = [("-p embassy", CORTEX_M0), ("-p embassy", CORTEX_M3), ("-p embassy --features time", CORTEX_M0)];
 
 pub(crate) fn parse(arguments: &[String]) -> Result<Action, String> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -66,10 +68,10 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Action, String> {
 
 pub(crate) fn act(action: &Action, mut steps: Steps) -> ExitCode {
     match action {
-        Action::Build => steps.step("firmware: build", |_| build()),
+        Action::Build => steps.step("firmware: build", |_| build().and_then(|()| build_embassy())),
         Action::Run(name) => return run(name),
         Action::Test => add_tests(&mut steps),
-        Action::Size => steps.step("firmware: size", |_| size::check()),
+        Action::Size => add_embassy(&mut steps),
     }
     steps.finish()
 }
@@ -77,13 +79,19 @@ pub(crate) fn act(action: &Action, mut steps: Steps) -> ExitCode {
 /// Adds the steps to the test matrix.
 pub(crate) fn add(steps: &mut Steps) {
     add_tests(steps);
-    steps.step("firmware: size", |_| size::check());
+    steps.step("firmware: size", |_| size::check(false));
+}
+
+/// Adds the step that compares sizes with embassy's, whose programs take long to build.
+pub(crate) fn add_embassy(steps: &mut Steps) {
+    steps.step("firmware: size beside embassy", |_| size::check(true));
 }
 
 /// Adds the step to what must pass before a change lands.
 pub(crate) fn add_clippy(steps: &mut Steps) {
     steps.step("clippy: firmware", |_| {
-        BUILDS.iter().try_for_each(|build| cargo("clippy --keep-going", build).arguments(["--", "-D", "warnings"]).run())
+        let mut builds = OURS.iter().chain(&EMBASSY);
+        builds.try_for_each(|build| cargo("clippy --keep-going", build).arguments(["--", "-D", "warnings"]).run())
     });
 }
 
@@ -97,7 +105,7 @@ fn add_tests(steps: &mut Steps) {
     steps.step("firmware: turns driven by JavaScript", |_| host_loop());
 }
 
-/// Builds everything, once in each run of this program.
+/// Builds all of ours, once in each run of this program.
 fn build() -> StepResult {
     static BUILT: AtomicBool = AtomicBool::new(false);
     if BUILT.load(Relaxed) {
@@ -105,13 +113,17 @@ fn build() -> StepResult {
     }
     toolchain::target(CORTEX_M0)?;
     toolchain::target(CORTEX_M3)?;
-    BUILDS.iter().try_for_each(|build| cargo("build", build).run())?;
+    OURS.iter().try_for_each(|build| cargo("build", build).run())?;
     BUILT.store(true, Relaxed);
     Ok(())
 }
 
+fn build_embassy() -> StepResult {
+    EMBASSY.iter().try_for_each(|build| cargo("build", build).run())
+}
+
 /// A command for one of the builds. Programs with the same name and other features have another folder.
-fn cargo(verb: &str, (options, target): &(&str, &str)) -> Cargo {
+fn cargo(verb: &str, (options, target): &Build) -> Cargo {
     let folder = if options.contains("time") { WITH_TIME } else { FOLDER };
     let command = Cargo::new(verb).arguments(["--release", "--manifest-path", MANIFEST, "--target", target]);
     command.arguments(options.split_whitespace()).folder(folder)

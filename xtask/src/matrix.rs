@@ -101,7 +101,10 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
         }
         Err(error) => steps.step("test: every crate alone", |_| Err(error.into())),
     }
-    steps.step("test: workspace", |tally| python::for_tests(Cargo::new("test --no-fail-fast --workspace")).test(tally));
+    // The examples in the docs are run crate by crate.
+    steps.step("test: workspace", |tally| {
+        python::for_tests(Cargo::new("test --no-fail-fast --workspace --lib --bins --examples --tests")).test(tally)
+    });
     features(steps);
     for (poller, is_first) in poller::OTHERS.into_iter().zip([true, false]) {
         steps.step(&format!("test: {poller} poller"), |tally| {
@@ -132,6 +135,7 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
     firmware::add(steps);
     miri::add(steps, full);
     if full {
+        firmware::add_embassy(steps);
         sanitizers(steps);
         stress(steps);
         steps.step("soak", |_| soak::soak(60));

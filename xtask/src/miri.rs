@@ -12,9 +12,9 @@ use crate::workspace;
 const CORE: &str = "-p uasyncio-core --all-features";
 const SYNC: &str = "-p uasyncio-sync --all-features";
 
-/// Of uasyncio-sync, which has no unsafe code, those that lead core's through most of its states.
-const OF_SYNC: [&str; 9] =
-    ["barrier", "condition", "event", "gather", "lock", "queue", "task_group", "task_group_edges", "wait_for"];
+/// Of uasyncio-sync, which has no unsafe code, those that lead core's through most of its states; and others, for a full run.
+const OF_SYNC: [&str; 5] = ["gather", "lock", "queue", "task_group", "task_group_edges"];
+const MORE_OF_SYNC: [&str; 4] = ["barrier", "condition", "event", "wait_for"];
 
 /// Those of core with threads, which each seed schedules otherwise.
 const WITH_THREADS: [&str; 7] =
@@ -57,10 +57,9 @@ const NO_LEAKS: [&str; 4] = ["--skip", "leak", "--skip", "forg"];
 const LEAKS: [&str; 2] = ["leak", "forg"];
 const MAY_LEAK: &str = "-Zmiri-ignore-leaks";
 
-/// Adds the step. With `full`, all of core runs, and the tests with threads with more seeds.
+/// Adds the step. With `full`, all of core and more of sync runs, and the tests with threads with many seeds in place of one.
 pub(crate) fn add(steps: &mut Steps, full: bool) {
     let is_left_out = |name: &str| !full && (OF_ORDER.contains(&name) || OF_COSTS.contains(&name));
-    let seeds = if full { 16 } else { 2 };
     steps.step("miri", |tally| {
         toolchain::components(Some(NIGHTLY), &["miri", "rust-src"])?;
         // Built before, so that those side by side do not wait for each other.
@@ -71,9 +70,12 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
         let mut commands = Vec::new();
         let of_core = workspace::test_modules("uasyncio-core")?;
         let of_sync = workspace::test_modules("uasyncio-sync")?;
+        let sync = if full { [&OF_SYNC[..], &MORE_OF_SYNC].concat() } else { OF_SYNC.to_vec() };
+        let flags = if full { "-Zmiri-many-seeds=0..16" } else { "" };
+        let threads = miri(flags, &format!("{CORE} --test it"), only(&WITH_THREADS, &of_core)).arguments(NO_LEAKS);
         let chosen = of_core.iter().map(String::as_str).filter(|name| !is_left_out(name) && !WITH_THREADS.contains(name));
         let chosen = chosen.collect::<Vec<_>>();
-        for (options, chosen, all) in [(SYNC, &OF_SYNC[..], &of_sync), (CORE, &chosen, &of_core)] {
+        for (options, chosen, all) in [(SYNC, &sync, &of_sync), (CORE, &chosen, &of_core)] {
             for group in chosen.chunks(chosen.len().div_ceil(chosen.len().div_ceil(AT_ONCE).max(1)).max(1)) {
                 commands.push(miri("", &format!("{options} --test it"), only(group, all)).arguments(NO_LEAKS));
             }
@@ -84,10 +86,13 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
             commands.push(miri("", &format!("{CORE} --test {program}"), NO_LEAKS));
         }
         commands.push(miri("", &format!("{CORE} --lib"), NO_LEAKS));
-        side_by_side(commands, tally)?;
-        // Seeds run side by side by themselves.
-        let flags = format!("-Zmiri-many-seeds=0..{seeds}");
-        miri(&flags, &format!("{CORE} --test it"), only(&WITH_THREADS, &of_core)).arguments(NO_LEAKS).test(tally)
+        if full {
+            side_by_side(commands, tally)?;
+            threads.test(tally) // seeds run side by side by themselves
+        } else {
+            commands.insert(0, threads);
+            side_by_side(commands, tally)
+        }
     });
 }
 

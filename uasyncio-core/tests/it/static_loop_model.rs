@@ -11,7 +11,7 @@ use crate::static_common::{TestClock, alone, interrupt, leaked};
 use uasyncio_core::{StaticLoop, current_task, spawn_pinned};
 
 const SLOTS: usize = 6;
-const SEEDS: u64 = if cfg!(miri) { 3 } else { 2_000 };
+const SEEDS: u64 = if cfg!(miri) { 2 } else { 2_000 };
 const POLLS: usize = if cfg!(miri) { 60 } else { 150 };
 
 /// splitmix64

@@ -14,7 +14,7 @@ use crate::common::Random;
 use crate::hooked_waker::HookedWaker;
 use uasyncio_core::{WaitList, WaitNode};
 
-const SEEDS: u64 = if cfg!(miri) { 3 } else { 2_000 };
+const SEEDS: u64 = if cfg!(miri) { 2 } else { 2_000 };
 const STEPS: usize = if cfg!(miri) { 40 } else { 150 };
 const NODES: usize = 8;
 

@@ -279,6 +279,7 @@ fn a_task_that_only_locks_gives_way_after_128_times() {
 
 /// Who waits for more things at a time than a budget has operations still waits for all of them.
 #[test]
+#[cfg_attr(miri, ignore = "hundreds of operations, all alike")]
 fn three_hundred_waiters_in_one_task_all_join_the_line() {
     at_both_starts(|event_loop, _| {
         let done = event_loop.run_until_complete(async {

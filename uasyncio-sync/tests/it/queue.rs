@@ -236,6 +236,7 @@ fn a_stream_gives_what_is_put_until_the_queue_is_shut_down() {
 
 /// Trap 15: neither side of a queue that is always ready starves the others.
 #[test]
+#[cfg_attr(miri, ignore = "hundreds of operations, all alike")]
 fn a_task_that_only_puts_and_gets_gives_way() {
     at_both_starts(|event_loop, trace| {
         let done = event_loop.run_until_complete(async {
@@ -275,6 +276,7 @@ fn a_task_that_only_puts_and_gets_gives_way() {
 
 /// The budget is asked for many operations at once, and for all of them.
 #[test]
+#[cfg_attr(miri, ignore = "hundreds of operations, all alike")]
 fn operations_that_go_the_quick_way_are_counted() {
     at_both_starts(|event_loop, trace| {
         let done = event_loop.run_until_complete(async {
@@ -342,11 +344,12 @@ fn a_task_gives_way_though_every_other_operation_of_it_cannot() {
 
 /// What has to wait takes nothing from the budget: each of them stands in its line after one poll.
 #[test]
+#[cfg_attr(miri, ignore = "hundreds of operations, all alike")]
 fn a_task_may_begin_to_wait_for_any_number_of_queues_in_one_poll() {
     at_both_starts(|event_loop, _| {
         let done = event_loop.run_until_complete(async {
             let queue = Queue::bounded(1);
-            let count = if cfg!(miri) { 140 } else { 300 };
+            let count = 300;
             let mut gets: Vec<_> = (0..count).map(|_| Box::pin(queue.get())).collect();
             poll_fn(|cx| {
                 assert!(gets.iter_mut().all(|get| get.as_mut().poll(cx).is_pending()));
@@ -368,7 +371,6 @@ fn a_task_may_begin_to_wait_for_any_number_of_queues_in_one_poll() {
     });
 }
 
-/// T-18: the ring is as long as the queue has ever been, and all else takes nothing.
 /// Polled while a shutdown wakes others, a put has to let go of its waker; what that does is no reason to lose the item.
 #[test]
 fn a_refused_put_keeps_its_item_though_its_waker_panics_in_a_leaked_queue() {
@@ -395,6 +397,7 @@ fn a_refused_put_keeps_its_item_though_its_waker_panics_in_a_leaked_queue() {
     assert_eq!(poll_once(&mut *put.borrow_mut(), Waker::noop()), Poll::Ready(Err(QueueShutDown(2))));
 }
 
+/// T-18: the ring is as long as the queue has ever been, and all else takes nothing.
 #[test]
 fn nothing_is_allocated_in_the_steady_state() {
     let rounds = if cfg!(miri) { 50 } else { 100_000 };

@@ -1,5 +1,5 @@
 //! `cargo xtask firmware size`: flash, RAM and the deepest stack of each program, of a task and of a timer, beside embassy's, and
-//! the budgets that they keep.
+//! the budgets that they keep. The test matrix leaves embassy's out.
 
 use std::fs;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::{str, thread};
 
 use super::elf::Sizes;
 use super::qemu::{EXACT, Machine, Session};
-use super::{file_of_firmware, prepare, program};
+use super::{build_embassy, file_of_firmware, prepare, program};
 use crate::steps::{Problem, StepResult};
 
 /// What is measured of a program.
@@ -33,19 +33,22 @@ const MANY: u32 = 8;
 /// How long a program runs before its stack is looked at. On the exact machine that is many seconds of its own time.
 const RUNNING: Duration = Duration::from_millis(400);
 
-pub(super) fn check() -> StepResult {
+pub(super) fn check(beside_embassy: bool) -> StepResult {
     prepare()?;
+    if beside_embassy {
+        build_embassy()?;
+    }
     let mut rows = Rows::default();
     println!("{:<28} {:>7} {:>6} {:>6} {:>8} {:>6} {:>7}", "bytes", "text", "data", "bss", "flash", "RAM", "stack");
     for (ours, theirs) in PROGRAMS {
         rows.whole(ours, &shown(ours, Machine::Microbit)?);
-        if let Some(theirs) = theirs {
+        if let Some(theirs) = theirs.filter(|_| beside_embassy) {
             shown(theirs, Machine::Microbit)?;
         }
     }
     println!("\nthe executor alone, Cortex-M3");
     let empty = shown("empty", Machine::Stellaris)?;
-    for name in ["tasks_2", "embassy_tasks_2"] {
+    for name in ["tasks_2", "embassy_tasks_2"].into_iter().take(if beside_embassy { 2 } else { 1 }) {
         let two = shown(name, Machine::Stellaris)?;
         let (flash, ram) = (two.sizes.flash() - empty.sizes.flash(), two.sizes.ram() - empty.sizes.ram());
         println!("    over the empty program: {flash} B flash, {ram} B RAM");
@@ -53,30 +56,36 @@ pub(super) fn check() -> StepResult {
         rows.add(name, "ram-added", ram);
     }
     println!("\none more of them, Cortex-M0: flash, and RAM with the stack and the future");
-    for (what, ours, theirs) in [("task", "tasks", "embassy_tasks"), ("sleeping task", "timers", "embassy_timers")] {
-        let (ours, theirs) = (each(ours)?, each(theirs)?);
-        println!(
-            "{what:<28} uasyncio {:>3} B RAM, {:>3} B flash    embassy {:>3} B RAM, {:>3} B flash",
-            ours.1, ours.0, theirs.1, theirs.0
-        );
-        rows.compare(&format!("a {what} in flash"), ours.0, theirs.0);
-        rows.compare(&format!("a {what}"), ours.1, theirs.1);
-        rows.each.push((ours.1, theirs.1));
-    }
-    if let [task, sleeping] = rows.each[..] {
-        let (ours, theirs) = (sleeping.0.saturating_sub(task.0), sleeping.1.saturating_sub(task.1));
-        println!("{:<28} uasyncio {ours:>3} B RAM             embassy {theirs:>3} B RAM", "timer");
-        rows.compare("a timer", ours, theirs);
+    let theirs = if beside_embassy { Some(each("embassy_")?) } else { None };
+    for (index, (name, what, ours)) in each("")?.into_iter().enumerate() {
+        print!("{name:<12} {what:<12} {ours:>6} B");
+        rows.add(name, what, ours);
+        if let Some(theirs) = theirs {
+            let (.., theirs) = theirs[index];
+            print!("    embassy {theirs:>6} B");
+            rows.compare(&format!("{name} {what}"), ours, theirs);
+        }
+        println!();
     }
     rows.judge(&fs::read_to_string(file_of_firmware("budget.txt"))?)
 }
 
-/// The cost of one more: flash and memory.
-fn each(name: &str) -> Result<(u32, u32), Problem> {
-    let few = measure(&format!("{name}_{FEW}"), Machine::Microbit)?;
-    let many = measure(&format!("{name}_{MANY}"), Machine::Microbit)?;
-    let one = |few: u32, many: u32| many.saturating_sub(few).div_ceil(MANY - FEW);
-    Ok((one(few.sizes.flash(), many.sizes.flash()), one(few.memory(), many.memory())))
+/// What one more task costs, and one more that sleeps. A timer is what that has beside the other.
+fn each(prefix: &str) -> Result<[(&'static str, &'static str, u32); 5], Problem> {
+    let cost = |name: &str| {
+        let few = measure(&format!("{prefix}{name}_{FEW}"), Machine::Microbit)?;
+        let many = measure(&format!("{prefix}{name}_{MANY}"), Machine::Microbit)?;
+        let one = |few: u32, many: u32| many.saturating_sub(few).div_ceil(MANY - FEW);
+        Ok::<_, Problem>((one(few.sizes.flash(), many.sizes.flash()), one(few.memory(), many.memory())))
+    };
+    let (task, sleeper) = (cost("tasks")?, cost("timers")?);
+    Ok([
+        ("task", "flash", task.0),
+        ("task", "memory", task.1),
+        ("sleeper", "flash", sleeper.0),
+        ("sleeper", "memory", sleeper.1),
+        ("timer", "memory", sleeper.1.saturating_sub(task.1)),
+    ])
 }
 
 fn shown(name: &str, machine: Machine) -> Result<Footprint, Problem> {
@@ -105,7 +114,6 @@ fn measure(name: &str, machine: Machine) -> Result<Footprint, Problem> {
 #[derive(Default)]
 struct Rows {
     measured: Vec<(String, &'static str, u32)>,
-    each: Vec<(u32, u32)>,
     wrong: Vec<String>,
 }
 
