@@ -56,6 +56,17 @@ impl<E> Link<E> {
         }
     }
 
+    /// Tells the compiler what it has forgotten over a store to somewhere else.
+    ///
+    /// # Safety
+    ///
+    /// It is idle.
+    #[inline(always)]
+    pub(crate) unsafe fn assume_idle(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { core::hint::assert_unchecked(self.next.get() == Link::IDLE) };
+    }
+
     /// Makes it idle, when it is out of its chain.
     #[inline]
     pub(crate) fn reset(&self) {

@@ -234,6 +234,8 @@ impl<'l, T: ?Sized> Future for LockCellAcquire<'l, T> {
                 if cell.line.is_free() {
                     ready!(poll_proceed(cx));
                     cell.line.waiting.switch_on();
+                    // SAFETY: U13. It is borrowed exclusively, and was idle.
+                    unsafe { self.link.assume_idle() };
                     return Poll::Ready(LockCellGuard(cell));
                 }
                 crate::trace::waiting("a lock");

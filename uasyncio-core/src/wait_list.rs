@@ -402,7 +402,8 @@ impl<'l, O> WaitNode<'l, O> {
         }
         let owner = self.owner.get();
         let result = quick();
-        self.owner.set(owner); // It is borrowed exclusively, so it is idle.
+        // SAFETY: U13. Nothing but its own methods changes that, and it is borrowed exclusively.
+        unsafe { core::hint::assert_unchecked(core::ptr::eq(self.owner.get(), owner)) };
         Some(result)
     }
 

@@ -45,12 +45,15 @@ impl<T, O: QueueOrder<T>> Future for QueuePut<'_, T, O> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), QueueShutDown<T>>> {
         let this = self.as_mut().project();
         let queue = this.node.owner();
-        let item = this.item.take().unwrap_or_else(|| put_twice());
-        if this.node.is_idle() {
-            let Err(item) = queue.storage.push_quickly(item) else { return Poll::Ready(Ok(())) };
-            return self.poll_first(item, cx);
+        let mut item = || this.item.take().unwrap_or_else(|| put_twice());
+        match this.node.while_idle(|| queue.storage.push_quickly(item())) {
+            Some(Ok(())) => Poll::Ready(Ok(())),
+            Some(Err(item)) => self.poll_first(item, cx),
+            None => {
+                let item = item();
+                self.poll_waiting(item, cx)
+            }
         }
-        self.poll_waiting(item, cx)
     }
 }
 
