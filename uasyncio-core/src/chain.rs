@@ -12,7 +12,7 @@ type Pointer<E> = *const Link<E>;
 
 /// The first and the last of the links.
 pub(crate) struct Chain<E> {
-    /// Null: there is none. `OFF`: there is none, and the chain is switched off.
+    /// Null: it is empty. `OFF`: it is switched off, and then it is neither empty nor has it a first one.
     first: Cell<Pointer<E>>,
     /// Only if there is a first one.
     last: Cell<Pointer<E>>,
@@ -82,7 +82,7 @@ impl<E> Chain<E> {
         Chain { first: Cell::new(ptr::null()), last: Cell::new(ptr::null()) }
     }
 
-    /// One that is switched off, for whom "there is none" has two meanings. It is switched on before anything is asked of it.
+    /// One that is switched off: a word for its owner. Until it is switched on it is asked for no link.
     #[inline]
     pub(crate) const fn new_off() -> Chain<E> {
         Chain { first: Cell::new(Chain::OFF), last: Cell::new(ptr::null()) }
@@ -107,6 +107,7 @@ impl<E> Chain<E> {
         self.first.set(Chain::OFF);
     }
 
+    /// Whether it is on, and there is none.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.first.get().is_null()
@@ -115,7 +116,7 @@ impl<E> Chain<E> {
     #[inline]
     pub(crate) fn first(&self) -> Option<&Link<E>> {
         debug_assert!(!self.is_off());
-        // SAFETY: U13. What the chain points at is linked, hence alive.
+        // SAFETY: U13. It is on, and what it points at then is linked, hence alive.
         unsafe { self.first.get().as_ref() }
     }
 

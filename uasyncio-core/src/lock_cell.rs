@@ -231,12 +231,11 @@ impl<'l, T: ?Sized> Future for LockCellAcquire<'l, T> {
         let cell = self.cell;
         match self.link.state() {
             State::Idle => {
-                if cell.line.is_free() {
-                    ready!(poll_proceed(cx));
-                    cell.line.waiting.switch_on();
+                if let Some(guard) = cell.try_lock() {
+                    ready!(poll_proceed(cx)); // which may be foreign code, so it is locked before
                     // SAFETY: U13. It is borrowed exclusively, and was idle.
                     unsafe { self.link.assume_idle() };
-                    return Poll::Ready(LockCellGuard(cell));
+                    return Poll::Ready(guard);
                 }
                 crate::trace::waiting("a lock");
                 let waker = cx.waker().clone();
@@ -280,8 +279,12 @@ impl<'l, T: ?Sized> LockCellAcquire<'l, T> {
     fn wait_on(&self, waker: &Waker) -> Poll<LockCellGuard<'l, T>> {
         crate::trace::waiting("a lock");
         let line = &self.cell.line;
-        // SAFETY: U22. It is in line, and no foreign code runs.
-        if unsafe { (*line.place_of(&self.link).get()).assume_init_ref() }.will_wake(waker) {
+        let is_the_same = |link: &Waiter| {
+            // SAFETY: U22. It is in line, and no foreign code runs.
+            unsafe { (*line.place_of(link).get()).assume_init_ref() }.will_wake(waker)
+        };
+        // A platform may have been asked for the task, and that is foreign code.
+        if self.link.state() == State::Waiting && is_the_same(&self.link) {
             return Poll::Pending;
         }
         let waker = waker.clone();

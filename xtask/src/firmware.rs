@@ -148,7 +148,8 @@ fn program(name: &str, machine: Machine) -> PathBuf {
 
 fn run(name: &str) -> ExitCode {
     let file = program(name, Machine::Microbit);
-    match prepare() {
+    let built = prepare().and_then(|()| if name.starts_with("embassy") { build_embassy() } else { Ok(()) });
+    match built {
         Ok(()) if file.is_file() => {}
         Ok(()) => {
             eprintln!("error: there is no program {name}: blink, heap, selftest and uart are");

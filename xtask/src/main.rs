@@ -32,14 +32,14 @@ cargo xtask <task> [options]
   test [--full] [--list] [FILTER]
       The test matrix: every crate alone and all together, feature sets, every poller, examples, loom, Miri,
       checks for other systems, dependencies, tidiness. Installs the Rust toolchains that it needs.
-      --full   also all of core under Miri, with more seeds, all crates over every poller, AddressSanitizer, ThreadSanitizer and
-               repeated runs (over an hour)
+      --full   also all of core and more of sync under Miri, with more seeds, all crates over every poller, sizes beside embassy's,
+               AddressSanitizer, ThreadSanitizer and repeated runs (over an hour)
       --list   print the names of the steps and run none
       FILTER   run only the steps whose name contains it, such as `miri` or `poller`
 
   ci [--list] [FILTER]
-      What must pass before a change lands: fmt, clippy, rustdoc, the test matrix, the oldest supported Rust,
-      the packages of all crates.
+      What must pass before a change lands: fmt, clippy, rustdoc, the test matrix, firmware sizes beside embassy's,
+      the oldest supported Rust, the packages of all crates.
 
   bench [SECTION...] [--quick] [--million]
       Tables of uasyncio beside other runtimes. Builds them first (tests/peers, a workspace of its own).

@@ -101,10 +101,7 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
         }
         Err(error) => steps.step("test: every crate alone", |_| Err(error.into())),
     }
-    // The examples in the docs are run crate by crate.
-    steps.step("test: workspace", |tally| {
-        python::for_tests(Cargo::new("test --no-fail-fast --workspace --lib --bins --examples --tests")).test(tally)
-    });
+    steps.step("test: workspace", |tally| python::for_tests(Cargo::new("test --no-fail-fast --workspace")).test(tally));
     features(steps);
     for (poller, is_first) in poller::OTHERS.into_iter().zip([true, false]) {
         steps.step(&format!("test: {poller} poller"), |tally| {

@@ -84,9 +84,10 @@ impl Steps {
         self.rows.push(row);
     }
 
-    /// Under CI a test must not leave itself out for want of something that can be installed.
+    /// Under CI a test must not leave itself out for want of something that can be installed, or that the step should have built.
     fn outcome_of_tests(&self, tally: &Tally) -> Outcome {
-        let missing = tally.skips.iter().find(|skip| self.strict && skip.contains("not installed"));
+        let is_missing = |skip: &&String| ["not installed", "not built"].iter().any(|why| skip.contains(why));
+        let missing = tally.skips.iter().find(|skip| self.strict && is_missing(skip));
         match missing {
             Some(skip) => Outcome::Failed(format!("under CI this must not be skipped: {skip}")),
             None if tally.failed > 0 => Outcome::Failed(format!("{} tests failed", tally.failed)),

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Waker};
 
 use uasyncio_core::{
-    Attention, EventLoop, LoopContext, RunError, Ticks, VirtualTime, call_later_ms, call_soon, catch_cancel, create_task,
-    current_task, get_event_loop, sleep_ms, spawn, try_get_event_loop, yield_now,
+    Attention, EventLoop, LockCell, LockCellGuard, LoopContext, RunError, Ticks, VirtualTime, call_later_ms, call_soon,
+    catch_cancel, create_task, current_task, get_event_loop, sleep_ms, spawn, try_get_event_loop, yield_now,
 };
 
 /// Whether the test plays an interrupt handler at present.
@@ -41,8 +41,37 @@ fn a_loop_without_std() {
         wakes_from_interrupts(start);
         what_an_interrupt_may_not_do(start);
         ends(start);
+        a_lock_has_one_holder_though_the_platform_is_asked(start);
     }
     assert!(try_get_event_loop().is_none() && current_task().is_none());
+}
+
+/// A platform may do anything when it is asked where it is, and it is asked between a look at a lock and its guard.
+fn a_lock_has_one_holder_though_the_platform_is_asked(start: u32) {
+    type Guard = LockCellGuard<'static, u32>;
+    thread_local! {
+        static WANTED: Cell<Option<&'static LockCell<u32>>> = const { Cell::new(None) };
+        static HELD: Cell<Option<Guard>> = const { Cell::new(None) };
+    }
+    fn taking() -> Option<LoopContext> {
+        if let Some(guard) = WANTED.get().and_then(LockCell::try_lock) {
+            HELD.set(Some(guard));
+        }
+        context()
+    }
+    let cell: &'static LockCell<u32> = Box::leak(Box::new(LockCell::new(0)));
+    let event_loop = EventLoop::with_platform(VirtualTime::in_context(Ticks::from_millis(start), taking));
+    event_loop
+        .run_until_complete(async {
+            let acquire = cell.lock();
+            WANTED.set(Some(cell));
+            let guard = acquire.await;
+            assert!(HELD.take().is_none());
+            WANTED.set(None);
+            drop(guard);
+        })
+        .unwrap();
+    assert!(!cell.locked());
 }
 
 fn tasks_timers_and_callbacks(start: u32) {

@@ -1,5 +1,5 @@
 //! `cargo xtask firmware size`: flash, RAM and the deepest stack of each program, of a task and of a timer, beside embassy's, and
-//! the budgets that they keep. The test matrix leaves embassy's out.
+//! the budgets that they keep. By default the test matrix leaves embassy's out.
 
 use std::fs;
 use std::time::Duration;
