@@ -9,9 +9,9 @@ use crate::workspace;
 
 const SECTIONS: [&str; 8] = ["sched", "timers", "sync", "memory", "syscalls", "http", "hyper", "udp"];
 
-/// The sections that time single operations. They are built so that no jump touches the end of 32 bytes: from Skylake to Cascade Lake
-/// such a jump is decoded anew each time (Intel's erratum SKX102), and which ones do would be a matter of luck, up to a fifth of a row.
-/// The others count instructions, where what fills the gaps would be counted too.
+/// The sections that time single operations. On Intel's processors they are built so that no jump touches the end of 32 bytes: from Skylake
+/// to Cascade Lake such a jump is decoded anew each time (Intel's erratum SKX102), and which ones do would be a matter of luck, up to a
+/// fifth of a row. The others count instructions, where what fills the gaps would be counted too.
 const ALIGNED: [&str; 3] = ["sched", "timers", "sync"];
 
 /// What is handed on to every section.
@@ -62,10 +62,15 @@ fn starts(tool: &str) -> bool {
     Command::new(tool).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
+/// Where the system does not tell, it might be.
+fn is_intel() -> bool {
+    std::fs::read_to_string("/proc/cpuinfo").map_or(true, |cpu| cpu.contains("GenuineIntel"))
+}
+
 fn bench(section: &str, options: &[&str]) -> bool {
     let mut cargo = Command::new("cargo");
     let mut folder = "peers";
-    if cfg!(target_arch = "x86_64") && ALIGNED.contains(&section) {
+    if cfg!(target_arch = "x86_64") && ALIGNED.contains(&section) && is_intel() {
         folder = "peers-aligned";
         let given = std::env::var("RUSTFLAGS").unwrap_or_default();
         cargo.env("RUSTFLAGS", format!("{given} -Cllvm-args=-x86-branches-within-32B-boundaries"));

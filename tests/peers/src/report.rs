@@ -24,6 +24,13 @@ impl Samples {
         self.get(contender, row).map(minimum)
     }
 
+    /// How far the lowest three rounds are apart: the third to the first.
+    pub fn spread(&self, contender: &str, row: &str) -> Option<f64> {
+        let mut sorted = self.get(contender, row)?.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        Some(sorted.get(2)? / sorted[0])
+    }
+
     /// The median of the ratios of the two contenders' samples of the same rounds.
     pub fn ratio(&self, contender: &str, other: &str, row: &str) -> Option<f64> {
         let pairs = self.get(contender, row)?.iter().zip(self.get(other, row)?);

@@ -1,8 +1,8 @@
-//! The rows: nanoseconds per operation.
+//! The rows: nanoseconds per operation, of the quickest batch.
 
 use super::seam::*;
 use crate::child::say;
-use crate::measure::{Countdown, in_task, repeat, yield_now};
+use crate::measure::{Countdown, in_task, quickest, yield_now};
 use crate::runtimes::Runtime;
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -43,7 +43,7 @@ async fn together<R: Runtime, F: Future<Output = ()> + 'static>(tasks: usize, mu
 pub fn locks<L: Locks, R: Runtime>(time: Duration) {
     let alone = async move {
         let lock = L::lock();
-        repeat(time, BATCH, async || {
+        quickest(time, BATCH, async || {
             for _ in 0..BATCH {
                 *black_box(L::acquire(&lock).await) += 1;
             }
@@ -54,7 +54,7 @@ pub fn locks<L: Locks, R: Runtime>(time: Duration) {
     for (row, tasks) in [(LOCK_2, 2), (LOCK_64, 64)] {
         let contended = async move {
             let lock = Rc::new(L::lock());
-            repeat(time, BATCH, async || {
+            quickest(time, BATCH, async || {
                 together::<R, _>(tasks, |_| {
                     let lock = lock.clone();
                     async move {
@@ -80,7 +80,7 @@ pub fn locks<L: Locks, R: Runtime>(time: Duration) {
 pub fn semaphores<L: Semaphores, R: Runtime>(time: Duration) {
     let alone = async move {
         let semaphore = L::semaphore(4);
-        repeat(time, BATCH, async || {
+        quickest(time, BATCH, async || {
             for _ in 0..BATCH {
                 drop(black_box(L::acquire(&semaphore).await));
             }
@@ -90,7 +90,7 @@ pub fn semaphores<L: Semaphores, R: Runtime>(time: Duration) {
     say(SEMAPHORE, in_task::<R, _>(alone));
     let contended = async move {
         let semaphore = Rc::new(L::semaphore(4));
-        repeat(time, BATCH, async || {
+        quickest(time, BATCH, async || {
             together::<R, _>(WAITERS, |_| {
                 let semaphore = semaphore.clone();
                 async move {
@@ -113,7 +113,7 @@ pub fn queues<L: Queues, R: Runtime>(time: Duration) {
     for (row, producers) in [(QUEUE_1, 1), (QUEUE_8, 8)] {
         let through = async move {
             let (sender, mut receiver) = L::queue();
-            repeat(time, BATCH, async || {
+            quickest(time, BATCH, async || {
                 for _ in 0..producers {
                     let mut sender = sender.clone();
                     R::detach(async move {
@@ -150,7 +150,7 @@ pub fn events<L: Events, R: Runtime>(time: Duration) {
         }
         let (event, told) = &*shared;
         told.wait().await;
-        repeat(time, MANY, async || {
+        quickest(time, MANY, async || {
             yield_now().await; // the last one waits again
             told.restart(MANY);
             L::pulse(event);
@@ -172,7 +172,7 @@ pub fn gathers<L: Gathers, R: Runtime>(time: Duration) {
     for (row, singly) in [(GATHER, false), (GATHER_SINGLY, true)] {
         let woken_once = async move {
             let members: Rc<Vec<Member>> = Rc::new((0..MANY).map(|_| Member::default()).collect());
-            repeat(time, MANY, async || {
+            quickest(time, MANY, async || {
                 let others = members.clone();
                 // Wakes all, in an order that is not theirs: at once, or each after the one before has had its turn.
                 R::detach(async move {
@@ -208,7 +208,7 @@ pub fn gathers<L: Gathers, R: Runtime>(time: Duration) {
 
 pub fn timeouts<R: Timeouts>(time: Duration) {
     const COUNT: usize = 2_000;
-    let in_time = repeat(time, COUNT, async || {
+    let in_time = quickest(time, COUNT, async || {
         for _ in 0..COUNT {
             assert!(R::timeout(yield_now(), Duration::from_secs(30)).await);
         }
