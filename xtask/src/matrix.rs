@@ -25,11 +25,16 @@ pub(crate) struct FeatureSet {
     pub(crate) targets: &'static str,
 }
 
-pub(crate) const FEATURE_SETS: [FeatureSet; 16] = [
+pub(crate) const FEATURE_SETS: [FeatureSet; 17] = [
     FeatureSet { name: "compat with all features", options: "-p uasyncio-compat --all-features", targets: "" },
     FeatureSet {
         name: "core with alloc, virtual-time",
         options: "-p uasyncio-core --no-default-features --features alloc,virtual-time",
+        targets: "--lib --tests",
+    },
+    FeatureSet {
+        name: "core with alloc, virtual-time, trace",
+        options: "-p uasyncio-core --no-default-features --features alloc,virtual-time,trace",
         targets: "--lib --tests",
     },
     FeatureSet { name: "core with no features", options: "-p uasyncio-core --no-default-features", targets: "--lib --tests" },

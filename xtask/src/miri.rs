@@ -24,6 +24,9 @@ const WITH_THREADS: [&str; 7] =
 const CRITICAL_SECTIONS: &str = "-p uasyncio-core --no-default-features --features critical-section,trace";
 const WITH_CRITICAL_SECTIONS: [&str; 3] = ["static_loop", "static_loop_model", "static_loop_threads"];
 
+/// Without `std` the platform says where a loop runs, and is foreign code in places where there is none otherwise.
+const WITHOUT_STD: &str = "-p uasyncio-core --no-default-features --features alloc,virtual-time,trace";
+
 /// Of core, those that say what happens when, and what it costs. They are over a third of the time, and so for a full run only. The module
 /// `miri` goes through each file with unsafe code in small; whether these go through more of it has not been measured.
 const OF_ORDER: [&str; 18] = [
@@ -63,7 +66,7 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
     steps.step("miri", |tally| {
         toolchain::components(Some(NIGHTLY), &["miri", "rust-src"])?;
         // Built before, so that those side by side do not wait for each other.
-        for options in [CORE, SYNC, CRITICAL_SECTIONS] {
+        for options in [CORE, SYNC, CRITICAL_SECTIONS, WITHOUT_STD] {
             miri("", &format!("{options} --tests --no-run"), NOTHING).run()?;
         }
         // Those that take longest come first.
@@ -82,6 +85,7 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
             commands.push(miri(MAY_LEAK, &format!("{options} --tests"), LEAKS));
         }
         commands.push(miri(MAY_LEAK, &format!("{CRITICAL_SECTIONS} --test it"), only(&WITH_CRITICAL_SECTIONS, &of_core)));
+        commands.push(miri(MAY_LEAK, &format!("{WITHOUT_STD} --test it"), ["without_std::"]));
         for program in workspace::test_programs("uasyncio-core")?.iter().filter(|name| !is_left_out(name)) {
             commands.push(miri("", &format!("{CORE} --test {program}"), NO_LEAKS));
         }

@@ -6,6 +6,8 @@
 use std::cell::{Cell, RefCell};
 use std::future::{pending, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+#[cfg(feature = "trace")]
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Waker};
@@ -42,6 +44,8 @@ fn a_loop_without_std() {
         what_an_interrupt_may_not_do(start);
         ends(start);
         a_lock_has_one_holder_though_the_platform_is_asked(start);
+        #[cfg(feature = "trace")]
+        a_lock_may_be_granted_while_the_platform_is_asked(start);
     }
     assert!(try_get_event_loop().is_none() && current_task().is_none());
 }
@@ -71,6 +75,42 @@ fn a_lock_has_one_holder_though_the_platform_is_asked(start: u32) {
             drop(guard);
         })
         .unwrap();
+    assert!(!cell.locked());
+}
+
+/// The same between two looks at a place in line, by which the reason for waiting is noted.
+#[cfg(feature = "trace")]
+fn a_lock_may_be_granted_while_the_platform_is_asked(start: u32) {
+    thread_local! {
+        static HELD: Cell<Option<LockCellGuard<'static, u32>>> = const { Cell::new(None) };
+        static IS_WAITED_FOR: Cell<bool> = const { Cell::new(false) };
+    }
+    fn giving() -> Option<LoopContext> {
+        if IS_WAITED_FOR.get() {
+            drop(HELD.take());
+        }
+        context()
+    }
+    let cell: &'static LockCell<u32> = Box::leak(Box::new(LockCell::new(0)));
+    let event_loop = EventLoop::with_platform(VirtualTime::in_context(Ticks::from_millis(start), giving));
+    let task = async {
+        HELD.set(cell.try_lock());
+        let mut acquire = pin!(cell.lock());
+        poll_fn(|cx| {
+            // One before it, which goes: so what its link says about its waker is out of date.
+            let mut before = pin!(cell.lock());
+            assert!(before.as_mut().poll(cx).is_pending() && acquire.as_mut().poll(cx).is_pending());
+            before.set(cell.lock());
+            IS_WAITED_FOR.set(true);
+            let guard = acquire.as_mut().poll(cx);
+            IS_WAITED_FOR.set(false);
+            guard
+        })
+        .await
+    };
+    let guard = event_loop.run_until_complete(task).unwrap();
+    assert!(cell.locked());
+    drop(guard);
     assert!(!cell.locked());
 }
 
