@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::rc::Rc;
 
-use crate::support::{bound, has_ipv6, pair, run, stats};
+use crate::support::{bound, bound_aside, has_ipv6, pair, run, stats};
 use uasyncio_core::{create_task, spawn};
 use uasyncio_udp::{Family, UdpSocket, socket};
 
@@ -108,7 +108,7 @@ fn send_without_a_peer_is_an_error_and_the_socket_stays_as_it_was() {
 #[test]
 fn a_socket_is_bound_once_and_its_address_is_its_own_until_it_is_dropped() {
     run(async {
-        let (first, address) = bound();
+        let (first, address) = bound_aside();
         assert_eq!(UdpSocket::bind(address).unwrap_err().kind(), ErrorKind::AddrInUse);
         assert!(first.bind_to(([127, 0, 0, 1], 0)).is_err());
         drop(first);
@@ -194,7 +194,7 @@ fn one_socket_speaks_to_both_families_and_ipv4_peers_have_ipv4_addresses() {
 #[test]
 fn a_closed_socket_says_so_and_frees_its_port() {
     run(async {
-        let (socket, address) = bound();
+        let (socket, address) = bound_aside();
         socket.close();
         socket.close();
         assert_eq!(socket.recv(&mut [0; 16]).await.unwrap_err().kind(), ErrorKind::NotConnected);

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::support::{EPOLL, ONE_SHOT, bound, pair, poll_once, run, stats, until_parked};
+use crate::support::{EPOLL, ONE_SHOT, bound, bound_aside, pair, poll_once, run, stats, until_parked};
 use uasyncio_core::{create_task, sleep_ms, spawn, yield_now};
 use uasyncio_udp::{RecvBatch, UdpSocket};
 
@@ -257,7 +257,7 @@ impl Wake for Close {
 #[test]
 fn a_waker_may_close_the_socket_in_the_midst_of_an_operation() {
     run(async {
-        let (socket, address) = bound();
+        let (socket, address) = bound_aside();
         let socket = Rc::new(socket);
         TO_CLOSE.set(Some(socket.clone()));
         let waker = Waker::from(Arc::new(Close(std::thread::current().id())));

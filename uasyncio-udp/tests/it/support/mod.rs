@@ -5,9 +5,11 @@
 use std::env;
 use std::future::{Future, poll_fn};
 use std::io::{self, Write};
+use std::iter;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use uasyncio_core::{sleep_ms, yield_now};
@@ -61,6 +63,16 @@ pub(crate) async fn until(mut condition: impl FnMut() -> bool) {
 /// A socket on loopback, and its address.
 pub(crate) fn bound() -> (UdpSocket, SocketAddr) {
     let socket = UdpSocket::bind(([127, 0, 0, 1], 0)).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
+/// The same on a port that nobody gets who leaves the choice to the system: so it is free again when the socket is closed.
+pub(crate) fn bound_aside() -> (UdpSocket, SocketAddr) {
+    static NEXT: AtomicU16 = AtomicU16::new(20_000);
+    let mut ports = iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed)).take_while(|port| *port < 30_000);
+    let bind = |port| UdpSocket::bind(([127, 0, 0, 1], port)).ok();
+    let socket = ports.find_map(bind).expect("a free port between 20000 and 30000");
     let address = socket.local_addr().unwrap();
     (socket, address)
 }
