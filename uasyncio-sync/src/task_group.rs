@@ -30,6 +30,8 @@ use core::task::{Context, Poll, Waker};
 pub use error::TaskGroupError;
 use members::{BODY, Child, GATE, Members};
 
+use crate::turn::Finally;
+
 /// Runs `body`, which may spawn children into the group that it gets, and waits for all of them. asyncio's `TaskGroup`.
 ///
 /// The children are members of the same task. They may borrow what lives outside of the call, as a `'static` task may not,
@@ -53,7 +55,8 @@ use members::{BODY, Child, GATE, Members};
 ///
 /// # Panics
 ///
-/// A panic of a child or of the body comes through, after the others were dropped. When it is polled again after it has ended.
+/// A panic of a child or of the body, or of their destructors, comes through after the others were dropped. If there was an error
+/// too, the panic wins and the error is lost. When it is polled again after it has ended.
 ///
 /// # Cancel safety
 ///
@@ -207,12 +210,13 @@ impl<T, E, F> RunTaskGroup<'_, T, E, F> {
     fn close(self: Pin<&mut Self>) {
         let mut this = self.project();
         this.shared.open.set(false);
-        this.members.drop_children();
-        this.body.set(None);
-        *this.value = None;
-        let spawned = this.shared.spawned.take();
-        drop(spawned);
-        this.members.register(Waker::noop());
+        let children = this.members.take_children();
+        // The children go first, then what follows, from the last to the first; also if one of them panics.
+        let _waker = Finally(|| this.members.register(Waker::noop()));
+        let _spawned = this.shared.spawned.take();
+        let _value = this.value.take();
+        let _body = Finally(|| this.body.set(None));
+        drop(children);
     }
 }
 

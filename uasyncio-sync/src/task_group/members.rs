@@ -95,9 +95,9 @@ impl<'env, E> Members<'env, E> {
         }
     }
 
-    /// In the order of their places.
-    pub(super) fn drop_children(&mut self) {
-        self.children.clear();
+    /// In the order of their places. No member may be polled after this.
+    pub(super) fn take_children(&mut self) -> Vec<Option<Child<'env, E>>> {
+        mem::take(&mut self.children)
     }
 
     /// Makes room for as many children again, and gives one of the new members; there are no idle ones.

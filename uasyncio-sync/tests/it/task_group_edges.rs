@@ -9,7 +9,7 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
-use crate::common::{CallingWaker, Drops, OnDrop, Signal, Trace, block_on, poll_once};
+use crate::common::{CallingWaker, Drops, OnDrop, Signal, Trace, block_on, panics, poll_once};
 use uasyncio_core::yield_now;
 use uasyncio_sync::{TaskGroup, task_group};
 
@@ -124,7 +124,7 @@ fn waker_that_spawns() {
 
 /// T-20: a panic comes through after the others were dropped, whoever panics.
 #[test]
-fn panics() {
+fn panics_of_members() {
     for of_the_body in [false, true] {
         let trace = Trace::new(Default::default());
         let mut group = Box::pin(task_group(async |group| {
@@ -160,6 +160,60 @@ fn panics() {
         trace.expect(&[expected, vec!["- panicked"]].concat());
         drop(group);
         trace.expect(&[]);
+    }
+}
+
+/// T-20: a destructor panics while an error ends the group. All the others have run when the panic comes through, and the error
+/// is lost. The body waits, or has ended and left its value.
+#[test]
+fn panics_of_destructors() {
+    for body in ["the body", "the value"] {
+        let names = ["a child", "another child", body, "a spawned one"];
+        for panicking in names {
+            let trace = Trace::new(Default::default());
+            let gone = |name: &'static str| {
+                let trace = trace.clone();
+                OnDrop(move || {
+                    trace.log(name);
+                    assert_ne!(name, panicking, "out of cheese");
+                })
+            };
+            let fail = Signal::new();
+            let handle = RefCell::new(None);
+            let mut group = Box::pin(task_group(async |group| {
+                for name in &names[..2] {
+                    let gone = gone(name);
+                    group.spawn(async move {
+                        let _gone = gone;
+                        pending().await
+                    });
+                }
+                group.spawn(async {
+                    fail.wait().await;
+                    Err("failed")
+                });
+                handle.replace(Some(group));
+                let gone = gone(body);
+                if body == "the body" {
+                    pending::<()>().await;
+                }
+                Ok(gone)
+            }));
+            for _ in 0..2 {
+                assert!(poll_once(&mut group, Waker::noop()).is_pending());
+            }
+            fail.open();
+            let (group_handle, spawned) = (handle.take().unwrap(), gone("a spawned one"));
+            group_handle.spawn(async move {
+                let _gone = spawned;
+                Ok(())
+            });
+            assert!(panics(|| drop(poll_once(&mut group, Waker::noop()))));
+            trace.expect(&names.map(|name| format!("- {name}")).each_ref().map(String::as_str));
+            assert!(group_handle.try_spawn(pending()).is_err());
+            drop(group);
+            trace.expect(&[]);
+        }
     }
 }
 
