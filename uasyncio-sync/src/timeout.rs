@@ -13,7 +13,7 @@ use core::time::Duration;
 use uasyncio_core::{Ticks, time};
 
 use crate::TimeoutError;
-use crate::timer::Timer;
+use crate::timer::{Limited, LimitedProjection, Timer};
 
 /// A time limit over a block of code. asyncio's `timeout`.
 ///
@@ -115,7 +115,7 @@ impl Timeout {
     /// });
     /// ```
     pub fn run<F: Future>(&self, future: F) -> RunTimeout<'_, F> {
-        RunTimeout { entered: Entered { scope: self, active: false }, inner: Some(future), timer: Timer::new(Duration::ZERO) }
+        RunTimeout { entered: Entered { scope: self, active: false }, limited: Limited::new(future, Duration::ZERO) }
     }
 
     /// Moves the limit to so far from now; with `None` there is no limit any more. `false`: it is too late, the block has ended.
@@ -235,11 +235,8 @@ pin_project_lite::pin_project! {
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct RunTimeout<'t, F> {
         entered: Entered<'t>,
-        // `None` once it has ended, in one way or the other.
         #[pin]
-        inner: Option<F>,
-        #[pin]
-        timer: Timer,
+        limited: Limited<F>,
     }
 }
 
@@ -248,7 +245,7 @@ impl<F: Future> Future for RunTimeout<'_, F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let Some(inner) = this.inner.as_mut().as_pin_mut() else {
+        let LimitedProjection::Running { mut timer, inner } = this.limited.as_mut().project() else {
             panic!("`Timeout::run` was polled after it had ended");
         };
         let scope = this.entered.enter();
@@ -258,9 +255,9 @@ impl<F: Future> Future for RunTimeout<'_, F> {
             Poll::Ready(output) => Ok(output),
             Poll::Pending => {
                 if scope.moved.take() {
-                    this.timer.set(Timer::new(scope.left()));
+                    timer.set(Timer::new(scope.left()));
                 }
-                if this.timer.as_mut().poll(cx).is_pending() {
+                if timer.poll(cx).is_pending() {
                     scope.listen(known, cx.waker());
                     return Poll::Pending;
                 }
@@ -268,15 +265,17 @@ impl<F: Future> Future for RunTimeout<'_, F> {
             }
         };
         this.entered.leave(if end.is_ok() { Stage::Ended } else { Stage::Expired });
-        this.timer.disarm();
-        this.inner.set(None);
+        this.limited.set(Limited::Ended);
         Poll::Ready(end)
     }
 }
 
 impl<F> fmt::Debug for RunTimeout<'_, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunTimeout").field("scope", self.entered.scope).field("timer", &self.timer).finish()
+        f.debug_struct("RunTimeout")
+            .field("scope", self.entered.scope)
+            .field("timer", &self.limited.timer())
+            .finish_non_exhaustive()
     }
 }
 

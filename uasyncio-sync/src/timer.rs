@@ -1,4 +1,4 @@
-//! The timer of a limited wait: armed when it is first needed.
+//! The timer of a limited wait: armed when it is first needed, and gone with the wait.
 
 use core::future::Future;
 use core::pin::Pin;
@@ -27,11 +27,6 @@ impl Timer {
     pub(crate) fn new(length: Duration) -> Timer {
         Timer::Unarmed { length }
     }
-
-    /// Takes the timer out of the loop's clock.
-    pub(crate) fn disarm(mut self: Pin<&mut Self>) {
-        self.set(Timer::new(Duration::ZERO));
-    }
 }
 
 impl Future for Timer {
@@ -44,6 +39,35 @@ impl Future for Timer {
                 TimerProjection::Unarmed { length: &mut Duration::ZERO } => return Poll::Ready(()),
                 TimerProjection::Unarmed { length: &mut length } => self.set(Timer::Armed { sleep: sleep(length) }),
             }
+        }
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A future, and the timer that limits it. Whether they have ended is told by the timer's tag, so it takes no room.
+    #[project = LimitedProjection]
+    pub(crate) enum Limited<F> {
+        Running {
+            // The earlier to be dropped.
+            #[pin]
+            timer: Timer,
+            #[pin]
+            inner: F,
+        },
+        Ended,
+    }
+}
+
+impl<F> Limited<F> {
+    pub(crate) fn new(inner: F, length: Duration) -> Limited<F> {
+        Limited::Running { timer: Timer::new(length), inner }
+    }
+
+    /// `None` once it has ended.
+    pub(crate) fn timer(&self) -> Option<&Timer> {
+        match self {
+            Limited::Running { timer, .. } => Some(timer),
+            Limited::Ended => None,
         }
     }
 }

@@ -6,7 +6,7 @@ use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
 
-use crate::timer::Timer;
+use crate::timer::{Limited, LimitedProjection};
 
 /// The time was up before there was a result. asyncio's `TimeoutError`.
 ///
@@ -48,7 +48,8 @@ impl From<TimeoutError> for std::io::Error {
 /// The time is counted from the first poll and rounded up to whole milliseconds; [`Duration::MAX`] means no limit. In each poll
 /// the inner future comes first and the timer second, so a value that is there wins a tie. With a length of zero the inner
 /// future is polled once, and the clock is not touched. The timer is set only if the inner future has to wait, and never
-/// stays behind. There is no helper task, and no allocation: the future is at most 64 bytes larger than the inner one.
+/// stays behind. There is no helper task, and no allocation: the future is at most 64 bytes larger than the inner one,
+/// or by its alignment if that is more.
 ///
 /// # What comes out
 ///
@@ -90,7 +91,7 @@ impl From<TimeoutError> for std::io::Error {
 /// });
 /// ```
 pub fn wait_for<F: Future>(future: F, length: Duration) -> WaitFor<F> {
-    WaitFor { inner: Some(future), timer: Timer::new(length) }
+    WaitFor { limited: Limited::new(future, length) }
 }
 
 /// As [`wait_for`], with the length in milliseconds. The original's and MicroPython's `wait_for_ms`.
@@ -112,11 +113,8 @@ pin_project_lite::pin_project! {
     /// The future of [`wait_for`] and [`wait_for_ms`].
     #[must_use = "futures do nothing unless they are awaited"]
     pub struct WaitFor<F> {
-        // `None` once it has ended, in one way or the other.
         #[pin]
-        inner: Option<F>,
-        #[pin]
-        timer: Timer,
+        limited: Limited<F>,
     }
 }
 
@@ -124,25 +122,24 @@ impl<F: Future> Future for WaitFor<F> {
     type Output = Result<F::Output, TimeoutError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let Some(inner) = this.inner.as_mut().as_pin_mut() else {
+        let mut limited = self.project().limited;
+        let LimitedProjection::Running { timer, inner } = limited.as_mut().project() else {
             panic!("`wait_for` was polled after it had ended");
         };
         let end = match inner.poll(cx) {
             Poll::Ready(output) => Ok(output),
             Poll::Pending => {
-                ready!(this.timer.as_mut().poll(cx));
+                ready!(timer.poll(cx));
                 Err(TimeoutError)
             }
         };
-        this.timer.disarm();
-        this.inner.set(None);
+        limited.set(Limited::Ended);
         Poll::Ready(end)
     }
 }
 
 impl<F> fmt::Debug for WaitFor<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WaitFor").field("ended", &self.inner.is_none()).field("timer", &self.timer).finish()
+        f.debug_struct("WaitFor").field("timer", &self.limited.timer()).finish_non_exhaustive()
     }
 }

@@ -344,7 +344,7 @@ fn costs() {
         })
         .unwrap();
     let scope = timeout_ms(5);
-    assert!(size_of_val(&scope.run(pending::<()>())) <= 80);
+    assert!(size_of_val(&scope.run(pending::<()>())) <= 72);
     assert!(size_of_val(&scope) <= 56);
 }
 
