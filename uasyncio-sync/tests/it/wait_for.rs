@@ -36,8 +36,11 @@ impl Inner {
                 Ok(())
             }
             IsCancelled(after) => {
-                let task = Rc::new(RefCell::new(create_task(async {
+                // It is ready itself when it is cancelled, so it ends in its place in that pass.
+                let task = Rc::new(RefCell::new(create_task(async move {
                     let _gone = gone;
+                    yield_now().await;
+                    sleep_ms(after).await;
                     pending::<()>().await;
                 })));
                 let canceller = task.clone();
@@ -52,19 +55,43 @@ impl Inner {
     }
 }
 
+/// Whose timer is set first, and so whose turn comes first if both are due in the same pass.
+#[derive(Clone, Copy, Debug)]
+enum First {
+    /// The caller's.
+    Caller,
+    /// That of who cancels the inner task or the caller.
+    Canceller,
+}
+
 /// What happens when the inner future is waited for at most `limit`, and the caller is cancelled after `cancel`.
-fn outcome(event_loop: &EventLoop<VirtualTime>, trace: &Trace, inner: Inner, limit: u32, cancel: Option<u32>) -> Vec<String> {
+fn outcome(
+    event_loop: &EventLoop<VirtualTime>,
+    trace: &Trace,
+    first: First,
+    (inner, limit): (Inner, u32),
+    cancel: Option<u32>,
+) -> Vec<String> {
     let log = trace.clone();
     event_loop
         .run_until_complete(async {
             let caller = create_task(async move {
-                match wait_for_ms(inner.run(log.on_drop("gone")), limit).await {
+                let mut inner = Box::pin(inner.run(log.on_drop("gone")));
+                if let First::Canceller = first {
+                    assert!(poll_fn(|cx| Poll::Ready(inner.as_mut().poll(cx))).await.is_pending());
+                    yield_now().await;
+                    yield_now().await;
+                }
+                match wait_for_ms(inner, limit).await {
                     Ok(Ok(())) => log.log("value"),
                     Ok(Err(error)) => log.log(error),
                     Err(TimeoutError) => log.log("timeout"),
                 }
             });
             if let Some(after) = cancel {
+                if let First::Caller = first {
+                    yield_now().await;
+                }
                 sleep_ms(after).await;
                 trace.log(if caller.cancel() { "cancel" } else { "too late" });
             }
@@ -77,46 +104,53 @@ fn outcome(event_loop: &EventLoop<VirtualTime>, trace: &Trace, inner: Inner, lim
     trace.take()
 }
 
-/// {the inner future finishes, is cancelled, times out} × {earlier, same pass, later} × {the caller is cancelled or not}:
-/// traps 1, 3, 7, 8; 3.5 of the specification.
+/// {the inner future finishes, is cancelled, times out} × {earlier, same pass, later} × {the caller is cancelled or not}, and in the
+/// same pass either may have its turn first: traps 1, 3, 7, 8; 3.5 of the specification.
 #[test]
 #[rustfmt::skip]
 fn outcome_table() {
-    const CALLER_LIVES: [(Inner, u32, &[&str]); 9] = [
+    use First::{Caller, Canceller};
+    const CALLER_LIVES: [(First, (Inner, u32), &[&str]); 10] = [
         // earlier than the deadline
-        (Finishes(5), 10, &["5 gone", "5 value"]),
-        (IsCancelled(5), 10, &["5 gone", "5 the task was cancelled"]),
-        (NeverEnds, 5, &["5 gone", "5 timeout"]),
-        // in the pass of the deadline: the value wins; a task that is cancelled in that pass has not ended yet
-        (Finishes(10), 10, &["10 gone", "10 value"]),
-        (IsCancelled(10), 10, &["10 timeout", "10 gone"]),
-        (NeverEnds, 0, &["0 gone", "0 timeout"]),
+        (Caller, (Finishes(5), 10), &["5 gone", "5 value"]),
+        (Caller, (IsCancelled(5), 10), &["5 gone", "5 the task was cancelled"]),
+        (Caller, (NeverEnds, 5), &["5 gone", "5 timeout"]),
+        // in the pass of the deadline: the value wins; a task that is cancelled in that pass may not have ended yet
+        (Caller, (Finishes(10), 10), &["10 gone", "10 value"]),
+        (Caller, (IsCancelled(10), 10), &["10 timeout", "10 gone"]),
+        (Canceller, (IsCancelled(10), 10), &["10 gone", "10 the task was cancelled"]),
+        (Caller, (NeverEnds, 0), &["0 gone", "0 timeout"]),
         // later: what is in place is dropped before the error is there; a task is detached
-        (Finishes(15), 10, &["10 gone", "10 timeout"]),
-        (IsCancelled(15), 10, &["10 timeout", "15 gone"]),
-        (NeverEnds, 15, &["15 gone", "15 timeout"]),
+        (Caller, (Finishes(15), 10), &["10 gone", "10 timeout"]),
+        (Caller, (IsCancelled(15), 10), &["10 timeout", "15 gone"]),
+        (Caller, (NeverEnds, 15), &["15 gone", "15 timeout"]),
     ];
-    const CALLER_IS_CANCELLED_AT_10: [(Inner, u32, &[&str]); 9] = [
+    const CALLER_IS_CANCELLED_AT_10: [(First, (Inner, u32), &[&str]); 12] = [
         // earlier than the cancel
-        (Finishes(5), 20, &["5 gone", "5 value", "10 too late"]),
-        (IsCancelled(5), 20, &["5 gone", "5 the task was cancelled", "10 too late"]),
-        (NeverEnds, 5, &["5 gone", "5 timeout", "10 too late"]),
+        (Canceller, (Finishes(5), 20), &["5 gone", "5 value", "10 too late"]),
+        (Canceller, (IsCancelled(5), 20), &["5 gone", "5 the task was cancelled", "10 too late"]),
+        (Canceller, (NeverEnds, 5), &["5 gone", "5 timeout", "10 too late"]),
         // in the pass of the cancel, which wins
-        (Finishes(10), 20, &["10 cancel", "10 gone", "10 no result"]),
-        (IsCancelled(10), 20, &["10 cancel", "10 gone", "10 no result"]),
-        (NeverEnds, 10, &["10 cancel", "10 gone", "10 no result"]),
+        (Canceller, (Finishes(10), 20), &["10 cancel", "10 gone", "10 no result"]),
+        (Canceller, (IsCancelled(10), 20), &["10 cancel", "10 gone", "10 no result"]),
+        (Canceller, (NeverEnds, 10), &["10 cancel", "10 gone", "10 no result"]),
+        // unless the caller was polled before
+        (Caller, (Finishes(10), 20), &["10 gone", "10 value", "10 too late"]),
+        (Caller, (IsCancelled(10), 20), &["10 cancel", "10 gone", "10 no result"]),
+        (Caller, (NeverEnds, 10), &["10 gone", "10 timeout", "10 too late"]),
         // later
-        (Finishes(15), 20, &["10 cancel", "10 gone", "10 no result"]),
-        (IsCancelled(15), 20, &["10 cancel", "10 no result", "15 gone"]),
-        (NeverEnds, 15, &["10 cancel", "10 gone", "10 no result"]),
+        (Canceller, (Finishes(15), 20), &["10 cancel", "10 gone", "10 no result"]),
+        (Canceller, (IsCancelled(15), 20), &["10 cancel", "10 no result", "15 gone"]),
+        (Canceller, (NeverEnds, 15), &["10 cancel", "10 gone", "10 no result"]),
     ];
     at_both_starts(|event_loop, trace| {
-        for (inner, limit, expected) in CALLER_LIVES {
-            assert_eq!(outcome(event_loop, &trace.restarted(event_loop), inner, limit, None), expected, "{inner:?}, {limit}");
-        }
-        for (inner, limit, expected) in CALLER_IS_CANCELLED_AT_10 {
+        for (first, row, expected) in CALLER_LIVES {
             let trace = trace.restarted(event_loop);
-            assert_eq!(outcome(event_loop, &trace, inner, limit, Some(10)), expected, "{inner:?}, {limit}, cancelled");
+            assert_eq!(outcome(event_loop, &trace, first, row, None), expected, "{row:?}, {first:?}");
+        }
+        for (first, row, expected) in CALLER_IS_CANCELLED_AT_10 {
+            let trace = trace.restarted(event_loop);
+            assert_eq!(outcome(event_loop, &trace, first, row, Some(10)), expected, "{row:?}, {first:?}, cancelled");
         }
     });
 }
