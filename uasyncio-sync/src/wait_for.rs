@@ -59,7 +59,8 @@ impl From<TimeoutError> for std::io::Error {
 /// | is a [`Task`](uasyncio_core::Task), and is cancelled by another task | `Ok(Err(TaskError::Cancelled))` | the same, if it has ended when the caller is polled | `Err(TimeoutError)` |
 /// | never ends | | `Err(TimeoutError)` | |
 ///
-/// If the caller is cancelled, there is no result: the caller is dropped, and the inner future with it.
+/// If the caller is cancelled, there is no result: the caller is dropped, and the inner future with it. Only what the inner future
+/// runs in [`catch_cancel`](uasyncio_core::catch_cancel) catches that; then the wait goes on, with the deadline that it has.
 ///
 /// | the wait | earlier than the cancel | in the pass of the cancel | later |
 /// |---|---|---|---|

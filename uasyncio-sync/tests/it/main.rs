@@ -9,6 +9,7 @@ static ALLOCATOR: counting::CountingAllocator = counting::CountingAllocator;
 
 mod as_completed;
 mod barrier;
+mod catch_cancel;
 mod condition;
 mod delay;
 mod event;
