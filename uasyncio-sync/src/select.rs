@@ -50,7 +50,8 @@ pub enum Selected4<A: Future, B: Future, C: Future, D: Future> {
 ///
 /// # Panics
 ///
-/// When it is polled again after it has ended.
+/// A panic of a future, or of the destructor of the one that was first, comes through, and all are dropped. When it is polled again
+/// after it has ended.
 ///
 /// # Cancel safety
 ///
@@ -145,6 +146,8 @@ pub struct Select4<A, B, C, D> {
     futures: Option<(A, B, C, D)>,
 }
 
+// The future that was first is dropped before the result is made: if its destructor panics, the others are dropped. A result that
+// is being returned would not be (<https://github.com/rust-lang/rust/issues/47949>).
 impl<A: Future + Unpin, B: Future + Unpin> Future for Select<A, B> {
     type Output = Selected<A, B>;
 
@@ -153,9 +156,11 @@ impl<A: Future + Unpin, B: Future + Unpin> Future for Select<A, B> {
             ended("select");
         };
         if let Poll::Ready(output) = Pin::new(&mut first).poll(cx) {
+            drop(first);
             return Poll::Ready(Selected::First(output, second));
         }
         if let Poll::Ready(output) = Pin::new(&mut second).poll(cx) {
+            drop(second);
             return Poll::Ready(Selected::Second(first, output));
         }
         self.futures = Some((first, second));
@@ -171,12 +176,15 @@ impl<A: Future + Unpin, B: Future + Unpin, C: Future + Unpin> Future for Select3
             ended("select3");
         };
         if let Poll::Ready(output) = Pin::new(&mut first).poll(cx) {
+            drop(first);
             return Poll::Ready(Selected3::First(output, second, third));
         }
         if let Poll::Ready(output) = Pin::new(&mut second).poll(cx) {
+            drop(second);
             return Poll::Ready(Selected3::Second(first, output, third));
         }
         if let Poll::Ready(output) = Pin::new(&mut third).poll(cx) {
+            drop(third);
             return Poll::Ready(Selected3::Third(first, second, output));
         }
         self.futures = Some((first, second, third));
@@ -192,15 +200,19 @@ impl<A: Future + Unpin, B: Future + Unpin, C: Future + Unpin, D: Future + Unpin>
             ended("select4");
         };
         if let Poll::Ready(output) = Pin::new(&mut first).poll(cx) {
+            drop(first);
             return Poll::Ready(Selected4::First(output, second, third, fourth));
         }
         if let Poll::Ready(output) = Pin::new(&mut second).poll(cx) {
+            drop(second);
             return Poll::Ready(Selected4::Second(first, output, third, fourth));
         }
         if let Poll::Ready(output) = Pin::new(&mut third).poll(cx) {
+            drop(third);
             return Poll::Ready(Selected4::Third(first, second, output, fourth));
         }
         if let Poll::Ready(output) = Pin::new(&mut fourth).poll(cx) {
+            drop(fourth);
             return Poll::Ready(Selected4::Fourth(first, second, third, output));
         }
         self.futures = Some((first, second, third, fourth));

@@ -267,8 +267,11 @@ impl<T, E, F: Future<Output = Result<T, E>>> Future for RunTaskGroup<'_, T, E, F
         assert!(self.body.is_some() || self.value.is_some(), "`task_group` was polled after it had ended");
         let mut ending = Ending(self);
         let end = ending.0.as_mut().poll_ready(cx);
+        // Ended here, not on the way out: if that panics, the error is dropped too.
         if end.is_pending() {
-            mem::forget(ending);
+            mem::forget(ending)
+        } else {
+            drop(ending)
         }
         end
     }

@@ -21,6 +21,7 @@ mod interval;
 mod lock;
 mod locks_stay_on_their_thread;
 mod no_allocation;
+mod panics;
 mod priority_queue;
 mod quecpython;
 mod queue;

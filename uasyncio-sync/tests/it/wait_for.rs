@@ -13,7 +13,7 @@ use std::time::Duration;
 use crate::common::{OnDrop, Signal, Trace, at_both_starts, block_on, poll_once};
 use crate::counting::heap_during;
 use uasyncio_core::{EventLoop, TaskError, VirtualTime, call_later_ms, create_task, sleep, sleep_ms, yield_now};
-use uasyncio_sync::{TimeoutError, wait_for, wait_for_ms};
+use uasyncio_sync::{TimeoutError, timeout_ms, wait_for, wait_for_ms};
 
 /// What the inner future of a row does, and when.
 #[derive(Clone, Copy, Debug)]
@@ -188,6 +188,35 @@ fn nested_timeouts_are_not_mistaken_for_each_other() {
     });
 }
 
+/// The same with `timeout` in `wait_for`, and `wait_for` in `timeout`. The earlier deadline ends it, and no other timer is left.
+#[test]
+fn nested_with_timeout() {
+    const ROWS: [(u32, u32, Result<Result<(), TimeoutError>, TimeoutError>); 3] =
+        [(5, 10, Ok(Err(TimeoutError))), (10, 5, Err(TimeoutError)), (5, 5, Ok(Err(TimeoutError)))];
+    at_both_starts(|event_loop, trace| {
+        event_loop
+            .run_until_complete(async {
+                for (inner, outer, expected) in ROWS {
+                    let trace = trace.restarted(event_loop);
+                    let scope = timeout_ms(inner);
+                    assert_eq!(wait_for_ms(scope.run(pending::<()>()), outer).await, expected);
+                    assert_eq!(scope.expired(), expected.is_ok());
+                    assert!(!scope.reschedule(None), "it should have ended");
+                    trace.log("in `wait_for`");
+                    let scope = timeout_ms(outer);
+                    assert_eq!(scope.run(wait_for_ms(pending::<()>(), inner)).await, expected);
+                    assert_eq!(scope.expired(), expected.is_err());
+                    trace.log("in `timeout`");
+                    let before = event_loop.platform().jumps();
+                    sleep_ms(100).await;
+                    assert_eq!(event_loop.platform().jumps() - before, 1);
+                    trace.expect(&["5 in `wait_for`", "10 in `timeout`"]);
+                }
+            })
+            .unwrap();
+    });
+}
+
 /// A length of zero: what needs no waiting completes; what waits is dropped at once. Neither touches the clock, so both work
 /// without any loop. 3.5 of the specification.
 #[test]
@@ -326,13 +355,16 @@ fn panic_of_the_inner_future() {
             .run_until_complete(async {
                 let caller = create_task(wait_for_ms(
                     async {
-                        sleep_ms(1).await;
+                        sleep_ms(1).await; // the limit's timer is set
                         panic!("out of cheese");
                     },
                     10,
                 ));
                 let panic = caller.await.unwrap_err().into_panic().unwrap();
                 assert_eq!(panic.message(), Some("out of cheese"));
+                let before = event_loop.platform().jumps();
+                sleep_ms(100).await;
+                assert_eq!(event_loop.platform().jumps() - before, 1);
             })
             .unwrap();
     });
