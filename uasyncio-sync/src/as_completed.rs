@@ -15,6 +15,10 @@ use uasyncio_core::{SubWakers, pinned};
 /// run while the stream is polled. A wake of one of them polls that one only. One allocation for the wakers and one for the
 /// futures, which need not be [`Unpin`] and may borrow.
 ///
+/// # Panics
+///
+/// A panic of a future comes through, and the stream has ended then; the others are dropped with it.
+///
 /// # Cancel safety
 ///
 /// Dropping the stream drops the futures that have not finished; tasks run on. Dropping what `next` gives loses nothing.
@@ -38,7 +42,8 @@ use uasyncio_core::{SubWakers, pinned};
 pub fn as_completed<I: IntoIterator<Item: Future>>(futures: I) -> AsCompleted<I::Item> {
     let members: Box<[_]> = futures.into_iter().map(Some).collect();
     let left = members.len();
-    AsCompleted { members: members.into(), wakers: (left > 0).then(|| SubWakers::new(left)), left }
+    let running = (left > 0).then(|| Running { wakers: SubWakers::new(left), left });
+    AsCompleted { members: members.into(), running }
 }
 
 /// The stream of [`as_completed`].
@@ -46,9 +51,42 @@ pub fn as_completed<I: IntoIterator<Item: Future>>(futures: I) -> AsCompleted<I:
 pub struct AsCompleted<F> {
     /// Those that have not finished, each in its place.
     members: Pin<Box<[Option<F>]>>,
-    /// `None` once all have.
-    wakers: Option<SubWakers>,
+    /// `None` once all have, or one has panicked.
+    running: Option<Running>,
+}
+
+struct Running {
+    wakers: SubWakers,
+    /// How many have not finished.
     left: usize,
+}
+
+impl Running {
+    /// Polls those that were woken, until one has finished.
+    fn poll_woken<F: Future>(
+        &mut self,
+        mut members: Pin<&mut [Option<F>]>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<(usize, F::Output)>> {
+        self.wakers.register(cx.waker());
+        for index in self.wakers.ready() {
+            // One that has finished may be woken yet, by who kept its waker.
+            let Some(mut member) = pinned::get(members.as_mut(), index) else { continue };
+            let Some(future) = member.as_mut().as_pin_mut() else { continue };
+            if let Poll::Ready(output) = future.poll(&mut Context::from_waker(&self.wakers.waker(index))) {
+                member.set(None);
+                self.left -= 1;
+                return Poll::Ready(Some((index, output)));
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl<F> AsCompleted<F> {
+    fn left(&self) -> usize {
+        self.running.as_ref().map_or(0, |running| running.left)
+    }
 }
 
 impl<F: Future> AsCompleted<F> {
@@ -80,35 +118,25 @@ impl<F: Future> Stream for AsCompleted<F> {
     type Item = (usize, F::Output);
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        let Some(wakers) = &this.wakers else {
+        let Some(mut running) = self.running.take() else {
             return Poll::Ready(None);
         };
-        wakers.register(cx.waker());
-        for index in wakers.ready() {
-            // One that has finished may be woken yet, by who kept its waker.
-            let Some(mut member) = pinned::get(this.members.as_mut(), index) else { continue };
-            let Some(future) = member.as_mut().as_pin_mut() else { continue };
-            if let Poll::Ready(output) = future.poll(&mut Context::from_waker(&wakers.waker(index))) {
-                member.set(None);
-                this.left -= 1;
-                if this.left == 0 {
-                    this.wakers = None;
-                }
-                return Poll::Ready(Some((index, output)));
-            }
+        let next = running.poll_woken(self.members.as_mut(), cx);
+        if running.left > 0 {
+            self.running = Some(running);
         }
-        Poll::Pending
+        next
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
+        let left = self.left();
+        (left, Some(left))
     }
 }
 
 impl<F> fmt::Debug for AsCompleted<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AsCompleted").field("left", &self.left).finish_non_exhaustive()
+        f.debug_struct("AsCompleted").field("left", &self.left()).finish_non_exhaustive()
     }
 }
 

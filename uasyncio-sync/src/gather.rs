@@ -70,7 +70,8 @@ pub trait TryGather {
 ///
 /// # Panics
 ///
-/// A panic of a member comes through, and the others are dropped with the gather. When it is polled again after it has ended.
+/// A panic of a member or of its destructor comes through, and the others are dropped with the gather. When it is polled again after
+/// it has ended.
 ///
 /// # Cancel safety
 ///

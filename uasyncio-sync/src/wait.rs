@@ -69,7 +69,8 @@ impl<T> fmt::Debug for ReturnWhen<T> {
 ///
 /// # Panics
 ///
-/// When it is polled again after it has ended.
+/// A panic of a future comes through, and the others are dropped with the wait, unless [`stop`](Wait::stop) hands them back. When
+/// it is polled again after that, or after it has ended.
 ///
 /// # Cancel safety
 ///

@@ -4,12 +4,13 @@
 
 #![cfg(feature = "std")]
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use crate::common::{OnDrop, Steps, Trace, at_both_starts, panics, poll_once};
+use futures_core::Stream;
 use uasyncio_core::{VirtualTime, create_task, sleep_ms};
 use uasyncio_sync::{
     ReturnWhen, TimeoutError, as_completed, gather, gather_iter, select, select3, select4, timeout_ms, try_gather,
@@ -213,4 +214,18 @@ fn block_that_panics() {
         event_loop.run_until_complete(run_panicking(event_loop.platform(), task)).unwrap();
         assert!(!scope.expired() && !scope.reschedule(None));
     });
+}
+
+/// Who goes on all the same finds that it has ended, and does not wait for ever; `wait` hands the others back.
+#[test]
+fn going_on_after_a_panic() {
+    let members = || -> [Boxed<()>; 2] { [Box::pin(async { panic!("out of cheese") }), Box::pin(pending())] };
+    let mut outputs = as_completed(members());
+    assert!(panics(|| _ = poll_once(&mut outputs.next(), Waker::noop())));
+    assert_eq!(poll_once(&mut outputs.next(), Waker::noop()), Poll::Ready(None));
+    assert_eq!(outputs.size_hint(), (0, Some(0)));
+    let mut waiting = wait(members(), ReturnWhen::ALL_COMPLETED);
+    assert!(panics(|| drop(poll_once(&mut waiting, Waker::noop()))));
+    assert!(panics(|| drop(poll_once(&mut waiting, Waker::noop()))));
+    assert_eq!(waiting.stop().pending.len(), 2);
 }
