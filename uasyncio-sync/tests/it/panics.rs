@@ -13,8 +13,8 @@ use crate::common::{OnDrop, Steps, Trace, at_both_starts, panics, poll_once};
 use futures_core::Stream;
 use uasyncio_core::{VirtualTime, create_task, sleep_ms};
 use uasyncio_sync::{
-    ReturnWhen, TimeoutError, as_completed, gather, gather_iter, select, select3, select4, timeout_ms, try_gather,
-    try_gather_iter, wait, wait_for_ms,
+    ReturnWhen, as_completed, gather, gather_iter, select, select3, select4, timeout_ms, try_gather, try_gather_iter, wait,
+    wait_for_ms,
 };
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
@@ -168,24 +168,25 @@ fn destructor_at_the_deadline() {
     let expected = ["1 bad", "1 the rest"];
     check(|trace| wait_for_ms(holding(trace), 1), &expected);
     check(|trace| async move { timeout_ms(1).run(holding(trace)).await }, &expected);
+    async fn check_kept(virtual_time: &VirtualTime, future: impl Future) {
+        let mut future = Box::pin(future);
+        let mut poll = || poll_once(&mut future, Waker::noop()).is_pending();
+        assert!(poll());
+        sleep_ms(1).await;
+        assert!(panics(|| _ = poll()));
+        expect_no_timer(virtual_time).await;
+        assert!(panics(|| _ = poll()), "it should have ended");
+    }
     at_both_starts(|event_loop, trace| {
         event_loop
             .run_until_complete(async {
                 let scope = timeout_ms(1);
-                let kept: [Pin<Box<dyn Future<Output = Result<(), TimeoutError>>>>; 2] =
-                    [Box::pin(wait_for_ms(holding(trace.clone()), 1)), Box::pin(scope.run(holding(trace.clone())))];
-                for mut kept in kept {
-                    let mut poll = || poll_once(&mut kept, Waker::noop());
-                    assert!(poll().is_pending());
-                    sleep_ms(1).await;
-                    assert!(panics(|| _ = poll()));
-                    expect_no_timer(event_loop.platform()).await;
-                    assert!(panics(|| _ = poll()), "it should have ended");
-                }
+                check_kept(event_loop.platform(), wait_for_ms(holding(trace.clone()), 1)).await;
+                check_kept(event_loop.platform(), scope.run(holding(trace.clone()))).await;
                 assert!(scope.expired());
             })
             .unwrap();
-        trace.take();
+        trace.expect(&["1 bad", "1 the rest", "1002 bad", "1002 the rest"]);
     });
 }
 

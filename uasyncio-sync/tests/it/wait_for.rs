@@ -191,7 +191,8 @@ fn nested_timeouts_are_not_mistaken_for_each_other() {
 /// The same with `timeout` in `wait_for`, and `wait_for` in `timeout`. The earlier deadline ends it, and no other timer is left.
 #[test]
 fn nested_with_timeout() {
-    const ROWS: [(u32, u32, Result<Result<(), TimeoutError>, TimeoutError>); 3] =
+    type End = Result<Result<(), TimeoutError>, TimeoutError>;
+    const ROWS: [(u32, u32, End); 3] =
         [(5, 10, Ok(Err(TimeoutError))), (10, 5, Err(TimeoutError)), (5, 5, Ok(Err(TimeoutError)))];
     at_both_starts(|event_loop, trace| {
         event_loop
