@@ -125,6 +125,13 @@ impl<E> Chain<E> {
         ptr::eq(self.first.get(), link)
     }
 
+    /// Whether it is one of the first `count` links. Takes as many steps.
+    pub(crate) fn is_among_first(&self, count: usize, link: &Link<E>) -> bool {
+        // SAFETY: U13. The one behind a linked one is linked, hence alive.
+        let links = core::iter::successors(self.first(), |before| unsafe { before.next.get().as_ref() });
+        links.take(count).any(|one| ptr::eq(one, link))
+    }
+
     /// Puts a link that is in no chain at the end.
     ///
     /// # Safety

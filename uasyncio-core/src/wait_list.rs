@@ -22,6 +22,7 @@
 //! * **Foreign code runs last.** Wakers may do anything when they are woken, cloned or dropped: poll or drop other futures of
 //!   the same list, wake again, panic. So they are called when list and node are consistent and nothing of them is looked at
 //!   any more. A node is linked before its waker is cloned, or what that clone wakes could miss it.
+//! * **A panic of a waker ends no work.** Those behind it are woken all the same, and the first panic goes on to the caller (`wakes.rs`).
 //! * **Who joins during `wake_all` is not woken.** Each call begins a new epoch and wakes the nodes of earlier ones; they are in
 //!   front. A list holds nodes of at most one epoch more than there are calls inside one another, so a wrapped counter tells them
 //!   apart all the same. When a call comes back from a waker that made a call of its own, that one has woken all there was.
@@ -39,6 +40,8 @@ use core::ptr;
 use core::task::{Context, Poll, Waker};
 
 use crate::chain::{Chain, Link, State};
+
+mod wakes;
 
 /// Futures that wait, in the order in which they began to.
 ///
@@ -248,38 +251,6 @@ impl WaitList {
     pub fn grant_one(&self) -> Option<Waker> {
         self.waiting.grant_first().and_then(|link| link.more.waker.take())
     }
-
-    /// Grants the waits of all that wait now, and wakes them in order; says how many.
-    ///
-    /// Who begins to wait while the wakers run is not among them. If a waker panics, the others are woken all the same, and then
-    /// the panic goes on to the caller.
-    ///
-    /// ```
-    /// # use std::pin::pin;
-    /// # use std::task::{Context, Waker};
-    /// # use uasyncio_core::{WaitList, WaitNode};
-    /// let list = WaitList::new();
-    /// let (mut one, mut two) = (pin!(WaitNode::new(&list)), pin!(WaitNode::new(&list)));
-    /// let mut cx = Context::from_waker(Waker::noop());
-    /// assert!(one.as_mut().poll_wait(&list, &mut cx, 0, "an example").is_pending());
-    /// assert!(two.as_mut().poll_wait(&list, &mut cx, 0, "an example").is_pending());
-    /// assert_eq!(list.wake_all(), 2);
-    /// assert!(one.is_granted() && two.is_granted());
-    /// ```
-    pub fn wake_all(&self) -> usize {
-        if self.is_empty() {
-            return 0;
-        }
-        let epoch = self.epoch.get().wrapping_add(1);
-        self.epoch.set(epoch);
-        let rest = Earlier { list: self, epoch };
-        let mut count = 0;
-        while rest.is_there() {
-            count += 1;
-            self.wake_one();
-        }
-        count
-    }
 }
 
 impl Default for WaitList {
@@ -300,33 +271,6 @@ impl Drop for WaitList {
 impl fmt::Debug for WaitList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WaitList").field("is_empty", &self.is_empty()).finish_non_exhaustive()
-    }
-}
-
-/// The nodes that joined before an epoch began: what is left of a `wake_all`.
-struct Earlier<'l> {
-    list: &'l WaitList,
-    epoch: u32,
-}
-
-impl Earlier<'_> {
-    fn is_there(&self) -> bool {
-        // Another epoch: a waker has called `wake_all`, and that has woken all of these.
-        let first = self.list.waiting.first();
-        self.list.epoch.get() == self.epoch && first.is_some_and(|link| link.more.epoch != self.epoch)
-    }
-}
-
-impl Drop for Earlier<'_> {
-    /// Goes on behind a waker that has panicked.
-    fn drop(&mut self) {
-        while self.is_there() {
-            // With `std` another panic does not abort the process.
-            #[cfg(feature = "std")]
-            let _unwound = crate::task_error::catch(|| self.list.wake_one());
-            #[cfg(not(feature = "std"))]
-            self.list.wake_one();
-        }
     }
 }
 
@@ -429,6 +373,29 @@ impl<'l, O> WaitNode<'l, O> {
     #[inline]
     pub fn is_granted(&self) -> bool {
         self.state() == State::Granted
+    }
+
+    /// Whether it is in the list, and fewer than `count` have waited longer. Takes up to `count` steps.
+    ///
+    /// For a primitive that has something for that many, and is told by a waker that one of them gives up.
+    ///
+    /// ```
+    /// # use std::pin::pin;
+    /// # use std::task::{Context, Waker};
+    /// # use uasyncio_core::{WaitList, WaitNode};
+    /// let list = WaitList::new();
+    /// let (mut one, mut two) = (pin!(WaitNode::new(&list)), pin!(WaitNode::new(&list)));
+    /// let mut cx = Context::from_waker(Waker::noop());
+    /// assert!(one.as_mut().poll_wait(&list, &mut cx, 0, "an example").is_pending());
+    /// assert!(two.as_mut().poll_wait(&list, &mut cx, 0, "an example").is_pending());
+    /// assert!(one.is_among_first(1) && !two.is_among_first(1));
+    /// ```
+    pub fn is_among_first(&self, count: usize) -> bool {
+        self.is_waiting() && {
+            let link = self.link();
+            // SAFETY: U13. It waits in this list, which is borrowed.
+            unsafe { (*link.more.list).waiting.is_among_first(count, link) }
+        }
     }
 
     /// Waits until `list` grants it.

@@ -200,6 +200,12 @@ impl World {
             let is = node.as_ref().map_or((false, false), |node| (node.is_waiting(), node.is_granted()));
             self.check(is == (state == State::Waiting, state == State::Granted), "the state of a node");
         }
+        for (node, pinned) in self.nodes.borrow().iter().enumerate() {
+            let Some(pinned) = pinned else { continue };
+            let place = line.iter().position(|entry| entry.node == node);
+            let is_among = |count| place.is_some_and(|place| place < count);
+            self.check((0..=NODES).all(|count| pinned.is_among_first(count) == is_among(count)), "is_among_first");
+        }
     }
 
     /// Each one that waits has one waker, which is not in use elsewhere.

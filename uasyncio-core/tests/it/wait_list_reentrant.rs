@@ -200,6 +200,47 @@ fn wakers_panic_in_wake_all() {
     assert_eq!(line.list.wake_all(), 1);
 }
 
+/// The same for some of them. What is given is asked for once each, however many panic.
+#[test]
+fn wakers_panic_in_wake_while() {
+    for count in 0..6 {
+        let line = Line::new(4);
+        line.when_woken(1, |_| panic!("the first"));
+        line.when_woken(2, |_| panic!("the second"));
+        let mut asked = 0;
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            line.list.wake_while(|| {
+                asked += 1;
+                asked <= count
+            });
+        }));
+        let first = outcome.err().map(|panic| *panic.downcast_ref::<&str>().unwrap());
+        assert_eq!(first, (count > 1).then_some("the first"));
+        // Once more to hear that there is no more, or with nobody there.
+        assert_eq!(asked, count.min(4) + 1);
+        let woken: Vec<_> = (0..4).map(|index| usize::from(index < count)).collect();
+        assert_eq!(line.wakes(), woken);
+        // The others still wait.
+        assert_eq!(panics(|| line.list.wake_all()), count < 3);
+        assert_eq!(line.wakes(), [1; 4]);
+    }
+}
+
+/// A panic in what is asked ends it.
+#[test]
+fn what_wake_while_asks_panics() {
+    let line = Line::new(2);
+    let mut asked = 0;
+    assert!(panics(|| {
+        line.list.wake_while(|| {
+            asked += 1;
+            assert!(asked < 2, "no more");
+            true
+        });
+    }));
+    assert_eq!((asked, line.wakes()), (2, vec![1, 0]));
+}
+
 /// A panic in a call inside another: the inner one wakes all, so that nothing is left for the outer one.
 #[test]
 fn a_waker_panics_in_wake_all_inside_wake_all() {
