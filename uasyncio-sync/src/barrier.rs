@@ -6,6 +6,9 @@
 //! woken, `leaving` says how many of them have not run yet, and each takes the next number as it goes. A new round may fill
 //! while the last one leaves, but opens only when it has left, so there is one counter of numbers. A break begins a new
 //! `epoch`; who waited in another one has been broken off.
+//!
+//! Whoever is let go or broken off is so before the first waker runs, and until its own waker runs it is `due`: the list has first
+//! those that are due, and behind them those that have arrived. So wakers may come, give up, break and open the barrier meanwhile.
 
 use core::cell::Cell;
 use core::fmt;
@@ -16,7 +19,7 @@ use core::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 use uasyncio_core::{WaitList, WaitNode};
 
-use crate::turn::{poll_proceed, wake_some};
+use crate::turn::{Finally, poll_proceed};
 
 /// A place where tasks wait until a given number of them are there; then all go on. asyncio's `Barrier`.
 ///
@@ -57,6 +60,8 @@ pub struct Barrier {
     leaving: Cell<u32>,
     /// What the next one that leaves is called.
     number: Cell<u32>,
+    /// Those at the head of the line that were let go or broken off, and are not woken yet.
+    due: Cell<u32>,
     waiting: WaitList,
 }
 
@@ -81,6 +86,7 @@ impl Barrier {
             arrived: Cell::new(0),
             leaving: Cell::new(0),
             number: Cell::new(0),
+            due: Cell::new(0),
             waiting: WaitList::new(),
         }
     }
@@ -180,9 +186,8 @@ impl Barrier {
     fn break_off(&self, broken: bool) {
         self.broken.set(broken);
         self.epoch.set(self.epoch.get().wrapping_add(1));
-        self.arrived.set(0);
         self.leaving.set(0);
-        self.waiting.wake_all();
+        self.wake(self.arrived.replace(0));
     }
 
     /// Lets so many go that wait.
@@ -190,7 +195,35 @@ impl Barrier {
         self.arrived.set(self.arrived.get() - count);
         self.leaving.set(count);
         self.number.set(0);
-        wake_some(&self.waiting, count as usize);
+        self.wake(count);
+    }
+
+    /// Wakes so many behind those that are due already, and those first.
+    fn wake(&self, count: u32) {
+        self.due.set(self.due.get() + count);
+        self.waiting.wake_while(|| {
+            let due = self.due.get();
+            self.due.set(due.saturating_sub(1));
+            due > 0
+        });
+    }
+
+    /// Takes out of the line who goes on no more, wherever it stands.
+    fn give_up(&self, node: Pin<&mut WaitNode<'_, Barrier>>, epoch: u32) {
+        let is_due = node.is_among_first(self.due.get() as usize);
+        let is_let_go = is_due || node.is_granted();
+        if is_due {
+            self.due.set(self.due.get() - 1);
+        } else if node.is_waiting() {
+            self.arrived.set(self.arrived.get() - 1);
+        }
+        // Its waker is dropped before, which may panic, or break the barrier.
+        let _left = Finally(|| {
+            if is_let_go && epoch == self.epoch.get() {
+                self.one_has_left();
+            }
+        });
+        node.cancel();
     }
 
     /// One of those that were let go does so, or was dropped.
@@ -222,13 +255,7 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             let barrier = this.node.owner();
-            let counts = *this.epoch == barrier.epoch.get();
-            if counts && this.node.is_waiting() {
-                barrier.arrived.set(barrier.arrived.get() - 1);
-            }
-            if this.node.cancel() && counts {
-                barrier.one_has_left();
-            }
+            barrier.give_up(this.node, *this.epoch);
         }
     }
 }
@@ -255,7 +282,7 @@ impl Future for BarrierWait<'_> {
             *this.epoch = barrier.epoch.get();
             barrier.arrived.set(barrier.arrived.get() + 1);
         } else if *this.epoch != barrier.epoch.get() {
-            this.node.cancel();
+            barrier.give_up(this.node, *this.epoch);
             return Poll::Ready(Err(BrokenBarrierError));
         }
         ready!(this.node.poll_wait(&barrier.waiting, cx, 0, "a barrier"));

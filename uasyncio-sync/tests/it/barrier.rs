@@ -1,8 +1,9 @@
 //! `Barrier`: rounds, numbers, breaks. T-18 to T-21.
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
-use crate::common::{Waiter, at_both_starts, panics, waker_that_panics};
+use crate::common::{CallingWaker, OnDrop, Waiter, at_both_starts, panics, waker_that, waker_that_panics};
 use uasyncio_core::{create_task, sleep_ms, yield_now};
 use uasyncio_sync::{Barrier, BarrierWait, BrokenBarrierError};
 
@@ -179,6 +180,162 @@ fn a_waker_that_panics_keeps_nobody_waiting() {
     assert!(panics(|| assert!(Waiter::new(barrier.wait()).poll().is_ready())));
     assert_eq!((first.now(), second.take()), (Ok(0), Ok(1)));
     assert_eq!(barrier.n_waiting(), 0);
+}
+
+/// A wait that owns a share of its barrier, so that a waker can hold it.
+fn wait(barrier: &Rc<Barrier>) -> impl Future<Output = Result<u32, BrokenBarrierError>> + use<> {
+    let barrier = barrier.clone();
+    async move { barrier.wait().await }
+}
+
+/// T-21: the waker of the first one drops the second, which the opening barrier has not woken yet. It counts as one that was let go.
+#[test]
+fn a_waker_may_drop_another_waiter_of_its_round() {
+    let barrier = Rc::new(Barrier::new(3));
+    let dropped = Rc::new(RefCell::new(None));
+    let second = dropped.clone();
+    let mut first = Waiter::new(wait(&barrier));
+    assert!(first.poll_with(&waker_that(move || drop(second.take()))).is_pending());
+    dropped.replace(Some(Waiter::waiting(wait(&barrier))));
+    assert_eq!(Waiter::new(wait(&barrier)).now(), Ok(2));
+    assert_eq!((first.now(), barrier.n_waiting()), (Ok(0), 0));
+    let mut next = [(); 2].map(|()| Waiter::waiting(wait(&barrier)));
+    assert_eq!(Waiter::new(wait(&barrier)).now(), Ok(2));
+    assert_eq!(next.each_mut().map(Waiter::take), [Ok(0), Ok(1)]);
+}
+
+/// T-21: the same with more tasks than a round takes, for one of this round and for one of the next.
+#[test]
+fn the_place_of_a_waiter_that_a_waker_drops_goes_to_nobody_of_the_next_round() {
+    for (from_this_round, waiting) in [(true, 2), (false, 1)] {
+        let barrier = Rc::new(Barrier::new(3));
+        let mut slow = [(); 2].map(|()| Waiter::waiting(wait(&barrier)));
+        assert_eq!(Waiter::new(wait(&barrier)).now(), Ok(2));
+        let dropped = Rc::new(RefCell::new(None));
+        let victim = dropped.clone();
+        let mut first = Waiter::new(wait(&barrier));
+        assert!(first.poll_with(&waker_that(move || drop(victim.take()))).is_pending());
+        let mut others: Vec<_> = (0..4).map(|_| Waiter::waiting(wait(&barrier))).collect();
+        dropped.replace(Some(others.remove(if from_this_round { 0 } else { 3 })));
+        assert_eq!(slow.each_mut().map(Waiter::take), [Ok(0), Ok(1)]);
+        assert_eq!(barrier.n_waiting(), waiting);
+        let this_round = if from_this_round { 1 } else { 2 };
+        assert_eq!(others.iter().filter(|other| other.is_woken()).count(), this_round);
+        assert_eq!(first.now(), Ok(0));
+        for (number, other) in (1..).zip(&mut others[..this_round]) {
+            assert_eq!(other.take(), Ok(number));
+        }
+        // The others are the first of the next round.
+        let mut others = others.split_off(this_round);
+        others.extend((waiting..2).map(|_| Waiter::waiting(wait(&barrier))));
+        assert_eq!(Waiter::new(wait(&barrier)).now(), Ok(2));
+        assert_eq!((others[0].take(), others[1].take()), (Ok(0), Ok(1)));
+    }
+}
+
+/// T-21: a reset by a waker of the opening barrier breaks off the others of the round, and who comes then waits for the next one.
+#[test]
+fn a_waker_may_reset_the_barrier_that_opens() {
+    let barrier = Rc::new(Barrier::new(3));
+    let late = Rc::new(RefCell::new(None));
+    let (other, newcomer) = (barrier.clone(), late.clone());
+    let mut first = Waiter::new(wait(&barrier));
+    let waker = waker_that(move || {
+        other.reset();
+        newcomer.replace(Some(Waiter::waiting(wait(&other))));
+    });
+    assert!(first.poll_with(&waker).is_pending());
+    let mut second = Waiter::waiting(wait(&barrier));
+    assert_eq!(Waiter::new(wait(&barrier)).now(), Ok(2));
+    assert_eq!((first.now(), second.take()), (Err(BrokenBarrierError), Err(BrokenBarrierError)));
+    let mut late = late.take().unwrap();
+    assert!(!late.is_woken());
+    assert_eq!(barrier.n_waiting(), 1);
+    let mut next = Waiter::waiting(wait(&barrier));
+    assert_eq!(Waiter::new(wait(&barrier)).now(), Ok(2));
+    assert_eq!((late.take(), next.take()), (Ok(0), Ok(1)));
+}
+
+/// T-21: a whole round comes and opens while the waker of one runs whose round is broken off; the old ones still stand before it.
+#[test]
+fn a_round_may_open_inside_a_reset() {
+    for drops_an_old_one in [false, true] {
+        let barrier = Rc::new(Barrier::new(3));
+        let (old, new) = (Rc::new(RefCell::new(Vec::new())), Rc::new(RefCell::new(Vec::new())));
+        let (other, others, newcomers) = (barrier.clone(), old.clone(), new.clone());
+        let mut first = Waiter::new(wait(&barrier));
+        let waker = waker_that(move || {
+            newcomers.borrow_mut().extend([(); 2].map(|()| Waiter::waiting(wait(&other))));
+            if drops_an_old_one {
+                others.take();
+            }
+            assert_eq!(Waiter::new(wait(&other)).now(), Ok(2));
+        });
+        assert!(first.poll_with(&waker).is_pending());
+        old.replace(vec![Waiter::waiting(wait(&barrier))]);
+        barrier.reset();
+        assert_eq!(first.now(), Err(BrokenBarrierError));
+        for mut other in old.take() {
+            assert_eq!(other.take(), Err(BrokenBarrierError));
+        }
+        let numbers: Vec<_> = new.take().iter_mut().map(Waiter::take).collect();
+        assert_eq!((numbers, barrier.n_waiting()), (vec![Ok(0), Ok(1)], 0));
+    }
+}
+
+/// T-21: who is polled before its turn to be woken comes hears of a break at once, and nobody else is woken in its place.
+#[test]
+fn a_waker_may_poll_another_waiter() {
+    for breaks in [false, true] {
+        let barrier = Rc::new(Barrier::new(3));
+        let (polled, late) = (Rc::new(RefCell::new(None)), Rc::new(RefCell::new(None)));
+        let (other, second, newcomer) = (barrier.clone(), polled.clone(), late.clone());
+        let mut first = Waiter::new(wait(&barrier));
+        let waker = waker_that(move || {
+            let outcome = second.borrow_mut().as_mut().map(Waiter::poll);
+            assert_eq!(outcome.is_some_and(|outcome| outcome.is_ready()), breaks);
+            newcomer.replace(Some(Waiter::waiting(wait(&other))));
+        });
+        assert!(first.poll_with(&waker).is_pending());
+        polled.replace(Some(Waiter::waiting(wait(&barrier))));
+        if breaks {
+            barrier.reset();
+            assert_eq!(first.now(), Err(BrokenBarrierError));
+        } else {
+            assert_eq!(Waiter::new(wait(&barrier)).now(), Ok(2));
+            assert_eq!((first.now(), polled.take().unwrap().take()), (Ok(0), Ok(1)));
+        }
+        let mut late = late.take().unwrap();
+        assert_eq!((late.is_woken(), barrier.n_waiting()), (false, 1));
+        let mut next = Waiter::waiting(wait(&barrier));
+        assert_eq!(Waiter::new(wait(&barrier)).now(), Ok(2));
+        assert_eq!((late.take(), next.take()), (Ok(0), Ok(1)));
+    }
+}
+
+/// T-20, T-21: a waker that is dropped with one that was let go, and panics or resets the barrier.
+#[test]
+fn the_drop_of_a_waker_may_reset_the_barrier_or_panic() {
+    for resets in [false, true] {
+        let barrier = Rc::new(Barrier::new(3));
+        let other = barrier.clone();
+        let at_the_end = waker_that(move || if resets { other.reset() } else { panic!("the drop of a waker") });
+        let on_drop = OnDrop(move || at_the_end.wake_by_ref());
+        let waker = CallingWaker::waker(move || _ = &on_drop);
+        let dropped = Rc::new(RefCell::new(None));
+        let victim = dropped.clone();
+        let mut first = Waiter::new(wait(&barrier));
+        assert!(first.poll_with(&waker_that(move || drop(victim.take()))).is_pending());
+        let mut second = Waiter::new(wait(&barrier));
+        assert!(second.poll_with(&waker).is_pending());
+        drop(waker);
+        dropped.replace(Some(second));
+        assert_eq!(panics(|| assert_eq!(Waiter::new(wait(&barrier)).now(), Ok(2))), !resets);
+        assert_eq!(first.now(), if resets { Err(BrokenBarrierError) } else { Ok(0) });
+        let mut next = [(); 2].map(|()| Waiter::waiting(wait(&barrier)));
+        assert_eq!(Waiter::new(wait(&barrier)).now(), Ok(2));
+        assert_eq!(next.each_mut().map(Waiter::take), [Ok(0), Ok(1)]);
+    }
 }
 
 #[test]
