@@ -9,7 +9,6 @@ use pin_project_lite::pin_project;
 use uasyncio_core::{LockCell, WaitList, WaitNode};
 
 use crate::lock::{LockAcquire, LockGuard};
-use crate::turn::wake_some;
 
 /// Lets tasks wait until the value in a [`Lock`](crate::Lock) has changed. asyncio's `Condition`.
 ///
@@ -132,7 +131,8 @@ impl Condition {
     /// # });
     /// ```
     pub fn notify(&self, count: usize) {
-        wake_some(&self.waiting, count);
+        let mut notifications = 0..count;
+        self.waiting.wake_while(|| notifications.next().is_some());
     }
 
     /// Wakes all that wait now, in the order in which they began to.

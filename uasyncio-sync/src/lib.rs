@@ -32,7 +32,8 @@
 //!
 //! # Features
 //!
-//! * `std` (default): as `alloc`, on an event loop that catches panics.
+//! * `std` (default): as `alloc`, on an event loop that catches panics. When several wakers panic in one call, the
+//!   first panic goes on to the caller; without `std` the second one ends the program.
 //! * `alloc`: what keeps things on the heap: the queues without a fixed size, [`TaskGroup`], `gather` of a `Vec`.
 //! * `trace`: a snapshot of the tasks says what each one waits for; see [`uasyncio_core::trace`].
 //! * `critical-section`: [`ThreadSafeFlag`] and [`ThreadSafeQueue`] on targets without compare-and-swap, such as Cortex-M0.

@@ -35,7 +35,7 @@ use core::task::{Context, Poll, ready};
 
 use uasyncio_core::{WaitList, WaitNode};
 
-use crate::turn::{Finally, poll_proceed};
+use crate::turn::poll_proceed;
 
 /// The permits were closed.
 #[derive(Debug)]
@@ -163,20 +163,17 @@ impl Permits {
         }
         self.kept.set(self.available().saturating_add(count));
         self.free.set(0);
-        let hand_out = || {
-            while let Some(demand) = self.waiting.first_demand().filter(|demand| *demand <= self.kept.get()) {
+        self.waiting.wake_while(|| {
+            let demand = self.waiting.first_demand().filter(|demand| *demand <= self.kept.get());
+            if let Some(demand) = demand {
                 self.kept.set(self.kept.get() - demand);
-                self.waiting.wake_one();
-            }
-            if self.waiting.is_empty() && !self.closed.get() {
+            } else if self.waiting.is_empty() && !self.closed.get() {
                 self.free.set(self.available());
                 self.kept.set(0);
                 self.quick.set(true);
             }
-        };
-        let after_a_panic = Finally(hand_out);
-        hand_out();
-        core::mem::forget(after_a_panic);
+            demand.is_some()
+        });
     }
 
     /// From now on there are no permits. Whoever waits is to be woken by [`wake_all`](Permits::wake_all).

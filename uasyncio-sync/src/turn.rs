@@ -1,7 +1,5 @@
 //! Fairness and waking, for all that waits here.
 
-use uasyncio_core::WaitList;
-
 /// Takes one operation from the budget of the task, before it succeeds without having waited.
 pub(crate) use uasyncio_core::budget::poll_proceed;
 /// The same for several operations at a time.
@@ -14,22 +12,32 @@ pub(crate) struct Finally<F: FnMut()>(pub(crate) F);
 impl<F: FnMut()> Drop for Finally<F> {
     #[inline]
     fn drop(&mut self) {
+        // With `std` another panic does not abort the process.
+        #[cfg(feature = "std")]
+        if std::thread::panicking() {
+            _ = std::panic::catch_unwind(core::panic::AssertUnwindSafe(&mut self.0));
+            return;
+        }
         (self.0)();
     }
 }
 
-/// Wakes those who wait longest, `count` of them if there are so many. If a waker panics, the others are woken all the same.
-pub(crate) fn wake_some(list: &WaitList, count: usize) {
-    let left = core::cell::Cell::new(count);
-    let wake = || {
-        while left.get() > 0 {
-            // Counted first: even if the waker panics, its waiter has been told.
-            left.set(left.get() - 1);
-            if !list.wake_one() {
-                left.set(0);
-            }
-        }
-    };
-    let _after_a_panic = Finally(wake);
-    wake();
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::Finally;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn what_comes_finally_may_panic_after_a_panic_too() {
+        let mut calls = 0;
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let _third = Finally(|| calls += 1);
+            let _second = Finally(|| panic!("the second"));
+            panic!("the first");
+        }));
+        assert_eq!(outcome.unwrap_err().downcast_ref(), Some(&"the first"));
+        assert_eq!(calls, 1);
+        let outcome = catch_unwind(|| drop(Finally(|| panic!("the only one"))));
+        assert_eq!(outcome.unwrap_err().downcast_ref(), Some(&"the only one"));
+    }
 }

@@ -182,6 +182,29 @@ fn a_waker_that_panics_keeps_nobody_waiting() {
     assert_eq!(barrier.n_waiting(), 0);
 }
 
+/// T-20: of two panics the second one is swallowed, and nobody is forgotten.
+#[test]
+fn two_wakers_that_panic_keep_nobody_waiting() {
+    let barrier = Barrier::new(4);
+    for breaks in [false, true] {
+        let mut panicking = [(); 2].map(|()| {
+            let ((wakes, waker), mut wait) = (waker_that_panics(), Waiter::new(barrier.wait()));
+            assert!(wait.poll_with(&waker).is_pending());
+            (wakes, wait)
+        });
+        let mut third = Waiter::waiting(barrier.wait());
+        assert!(panics(|| if breaks { barrier.reset() } else { assert!(Waiter::new(barrier.wait()).poll().is_ready()) }));
+        assert_eq!(panicking.each_ref().map(|(wakes, _)| wakes.get()), [1, 1]);
+        let outcomes = (panicking.each_mut().map(|(_, wait)| wait.now()), third.take());
+        let broken = Err(BrokenBarrierError);
+        assert_eq!(outcomes, if breaks { ([broken; 2], broken) } else { ([Ok(0), Ok(1)], Ok(2)) });
+        assert_eq!(barrier.n_waiting(), 0);
+    }
+    let mut next = [(); 3].map(|()| Waiter::waiting(barrier.wait()));
+    assert_eq!(Waiter::new(barrier.wait()).now(), Ok(3));
+    assert_eq!(next.each_mut().map(Waiter::take), [Ok(0), Ok(1), Ok(2)]);
+}
+
 /// A wait that owns a share of its barrier, so that a waker can hold it.
 fn wait(barrier: &Rc<Barrier>) -> impl Future<Output = Result<u32, BrokenBarrierError>> + use<> {
     let barrier = barrier.clone();

@@ -190,6 +190,27 @@ fn a_waker_that_panics_keeps_nobody_waiting() {
     assert!(!others[1].is_woken());
 }
 
+/// T-20: of two panics the second one is swallowed, and nobody is forgotten.
+#[test]
+fn two_wakers_that_panic_keep_nobody_waiting() {
+    let (lock, condition) = (Lock::new(()), Condition::new());
+    let mut panicking = [(); 2].map(|()| {
+        let ((wakes, waker), mut wait) = (waker_that_panics(), Waiter::new(condition.wait(lock.try_lock().unwrap())));
+        assert!(wait.poll_with(&waker).is_pending());
+        (wakes, wait)
+    });
+    let mut others = [(); 2].map(|()| Waiter::waiting(condition.wait(lock.try_lock().unwrap())));
+    assert!(panics(|| condition.notify(3)));
+    for (wakes, wait) in &mut panicking {
+        assert_eq!(wakes.get(), 1);
+        drop(wait.now());
+    }
+    drop(others[0].take());
+    assert!(!others[1].is_woken());
+    condition.notify(1);
+    drop(others[1].take());
+}
+
 #[test]
 fn cancelling_a_task_that_was_notified_in_the_same_pass_notifies_the_next() {
     at_both_starts(|event_loop, trace| {

@@ -106,6 +106,25 @@ fn a_waker_that_panics_keeps_no_permit_from_the_others() {
     assert_eq!(semaphore.available(), 4);
 }
 
+/// T-20: of two panics the second one is swallowed, and nobody is forgotten.
+#[test]
+fn two_wakers_that_panic_keep_no_permit_from_the_others() {
+    let semaphore = Semaphore::new(0);
+    let mut panicking = [(); 2].map(|()| {
+        let ((wakes, waker), mut acquire) = (waker_that_panics(), Waiter::new(semaphore.acquire()));
+        assert!(acquire.poll_with(&waker).is_pending());
+        (wakes, acquire)
+    });
+    let mut others = [(); 2].map(|()| Waiter::waiting(semaphore.acquire_many(2)));
+    assert!(panics(|| semaphore.release(5)));
+    assert_eq!(panicking.each_ref().map(|(wakes, _)| wakes.get()), [1, 1]);
+    let permits = (panicking.each_mut().map(|(_, acquire)| acquire.now().unwrap()), others[0].take().unwrap());
+    assert_eq!((others[1].is_woken(), semaphore.available()), (false, 1));
+    drop(permits);
+    drop(others[1].take());
+    assert_eq!(semaphore.available(), 5);
+}
+
 /// T-20: a task that holds permits panics.
 #[test]
 fn a_holder_that_panics_gives_its_permits_back() {
