@@ -1,9 +1,12 @@
 //! `Barrier`: rounds, numbers, breaks. T-18 to T-21.
 
 use std::cell::RefCell;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
 use crate::common::{CallingWaker, OnDrop, Waiter, at_both_starts, panics, waker_that, waker_that_panics};
+use crate::counting::{Heap, heap_during};
 use uasyncio_core::{create_task, sleep_ms, yield_now};
 use uasyncio_sync::{Barrier, BarrierWait, BrokenBarrierError};
 
@@ -359,6 +362,43 @@ fn the_drop_of_a_waker_may_reset_the_barrier_or_panic() {
         assert_eq!(Waiter::new(wait(&barrier)).now(), Ok(2));
         assert_eq!(next.each_mut().map(Waiter::take), [Ok(0), Ok(1)]);
     }
+}
+
+/// T-21: the waker of the last one of a round drops the very future which it wakes, so that the next round opens inside.
+#[test]
+fn a_waker_may_drop_the_future_that_was_let_go() {
+    let barrier = Rc::new(Barrier::new(2));
+    let let_go = Rc::new(RefCell::new(Some(Waiter::new(wait(&barrier)))));
+    let late = Rc::new(RefCell::new(Vec::new()));
+    let (other, own, newcomers) = (barrier.clone(), let_go.clone(), late.clone());
+    let waker = waker_that(move || {
+        newcomers.borrow_mut().extend([(); 3].map(|()| Waiter::waiting(wait(&other))));
+        drop(own.take());
+    });
+    assert!(let_go.borrow_mut().as_mut().unwrap().poll_with(&waker).is_pending());
+    assert_eq!(Waiter::new(wait(&barrier)).now(), Ok(1));
+    let mut late = late.take();
+    assert_eq!((late[0].take(), late[1].take()), (Ok(0), Ok(1)));
+    assert_eq!((late[2].is_woken(), barrier.n_waiting()), (false, 1));
+}
+
+/// T-18: waiting a million times for a round that is never full takes no memory, and neither does one that is.
+#[test]
+fn nothing_is_allocated() {
+    let rounds = if cfg!(miri) { 50 } else { 1_000_000 };
+    let barrier = Barrier::new(2);
+    let mut cx = Context::from_waker(Waker::noop());
+    let (heap, ()) = heap_during(|| {
+        for _ in 0..rounds {
+            let mut first = pin!(barrier.wait());
+            assert!(first.as_mut().poll(&mut cx).is_pending());
+            assert_eq!(pin!(barrier.wait()).poll(&mut cx), Poll::Ready(Ok(1)));
+            assert_eq!(first.poll(&mut cx), Poll::Ready(Ok(0)));
+            let mut loser = pin!(barrier.wait());
+            assert!(loser.as_mut().poll(&mut cx).is_pending());
+        }
+    });
+    assert_eq!((heap, barrier.n_waiting()), (Heap::default(), 0));
 }
 
 #[test]

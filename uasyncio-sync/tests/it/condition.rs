@@ -1,9 +1,12 @@
 //! `Condition`: the lock is let go, and comes back with the notification. Trap 55 (FIFO), T-18 to T-21.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::{Context, Waker};
 
-use crate::common::{Waiter, at_both_starts, panics, waker_that_panics};
+use crate::common::{Waiter, at_both_starts, panics, waker_that, waker_that_panics};
+use crate::counting::{Heap, heap_during};
 use uasyncio_core::{create_task, sleep_ms, yield_now};
 use uasyncio_sync::{Condition, ConditionWait, Lock};
 
@@ -209,6 +212,89 @@ fn two_wakers_that_panic_keep_nobody_waiting() {
     assert!(!others[1].is_woken());
     condition.notify(1);
     drop(others[1].take());
+}
+
+/// A wait that owns a share of its condition, so that a waker can hold it.
+fn wait(shared: &Rc<(Lock<()>, Condition)>) -> impl Future<Output = ()> + use<> {
+    let shared = shared.clone();
+    async move { drop(shared.1.wait(shared.0.try_lock().unwrap()).await) }
+}
+
+/// T-21: a waker that drops the very future which it wakes, so that the notification goes on inside.
+#[test]
+fn a_waker_may_drop_the_future_that_was_notified() {
+    let shared = Rc::new((Lock::new(()), Condition::new()));
+    let notified = Rc::new(RefCell::new(Some(Waiter::new(wait(&shared)))));
+    let own = notified.clone();
+    let waker = waker_that(move || drop(own.take()));
+    assert!(notified.borrow_mut().as_mut().unwrap().poll_with(&waker).is_pending());
+    let mut others = [(); 2].map(|()| Waiter::waiting(wait(&shared)));
+    shared.1.notify(1);
+    assert!(notified.borrow().is_none());
+    others[0].take();
+    assert!(!others[1].is_woken());
+}
+
+/// T-21: a waker that drops another, which would have been notified next: its notification is the one's behind it.
+#[test]
+fn a_waker_may_drop_another_waiter() {
+    for all in [false, true] {
+        let shared = Rc::new((Lock::new(()), Condition::new()));
+        let dropped = Rc::new(RefCell::new(None));
+        let victim = dropped.clone();
+        let mut first = Waiter::new(wait(&shared));
+        assert!(first.poll_with(&waker_that(move || drop(victim.take()))).is_pending());
+        dropped.replace(Some(Waiter::waiting(wait(&shared))));
+        let mut others = [(); 2].map(|()| Waiter::waiting(wait(&shared)));
+        if all {
+            shared.1.notify_all()
+        } else {
+            shared.1.notify(2)
+        }
+        first.now();
+        others[0].take();
+        assert_eq!(others[1].is_woken(), all);
+        shared.1.notify(1);
+        others[1].take();
+    }
+}
+
+/// T-21: the lock is nobody's while a waker runs; who is notified has to wait for it all the same.
+#[test]
+fn a_waker_may_lock_and_notify() {
+    let shared = Rc::new((Lock::new(()), Condition::new()));
+    let other = shared.clone();
+    let waker = waker_that(move || {
+        let _guard = other.0.try_lock().unwrap();
+        other.1.notify(1);
+    });
+    let mut first = Waiter::new(wait(&shared));
+    assert!(first.poll_with(&waker).is_pending());
+    let mut others = [(); 3].map(|()| Waiter::waiting(wait(&shared)));
+    shared.1.notify(2);
+    first.now();
+    others[0].take();
+    others[1].take();
+    assert!(!others[2].is_woken());
+}
+
+/// T-18: waiting a million times for what never comes takes no memory, and neither does anything else.
+#[test]
+fn nothing_is_allocated() {
+    let rounds = if cfg!(miri) { 50 } else { 1_000_000 };
+    let (lock, condition) = (Lock::new(()), Condition::new());
+    let mut cx = Context::from_waker(Waker::noop());
+    let (heap, ()) = heap_during(|| {
+        for _ in 0..rounds {
+            let mut notified = pin!(condition.wait(lock.try_lock().unwrap()));
+            assert!(notified.as_mut().poll(&mut cx).is_pending());
+            condition.notify(1);
+            assert!(notified.as_mut().poll(&mut cx).is_ready());
+            let mut loser = pin!(condition.wait(lock.try_lock().unwrap()));
+            assert!(loser.as_mut().poll(&mut cx).is_pending());
+        }
+    });
+    assert_eq!(heap, Heap::default());
 }
 
 #[test]

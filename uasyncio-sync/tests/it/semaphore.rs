@@ -1,8 +1,12 @@
 //! `Semaphore`: so many and no more, in order. Trap 55 (FIFO), T-18 to T-21.
 
+use std::cell::RefCell;
+use std::pin::pin;
 use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
 
-use crate::common::{Waiter, at_both_starts, panics, waker_that_panics};
+use crate::common::{Waiter, at_both_starts, panics, waker_that, waker_that_panics};
+use crate::counting::{Heap, heap_during};
 use uasyncio_core::{create_task, sleep_ms, yield_now};
 use uasyncio_sync::{Semaphore, SemaphoreAcquire, SemaphoreClosed, TryAcquireError};
 
@@ -123,6 +127,90 @@ fn two_wakers_that_panic_keep_no_permit_from_the_others() {
     drop(permits);
     drop(others[1].take());
     assert_eq!(semaphore.available(), 5);
+}
+
+/// An acquire that owns a share of its semaphore, so that a waker can hold it. It gives its permits back at once.
+fn acquire(semaphore: &Rc<Semaphore>, permits: u32) -> impl Future<Output = ()> + use<> {
+    let semaphore = semaphore.clone();
+    async move { drop(semaphore.acquire_many(permits).await) }
+}
+
+/// T-21: a waker that drops the very future which it wakes, so that its permits go on inside the hand-out.
+#[test]
+fn a_waker_may_drop_the_future_that_was_granted_permits() {
+    let semaphore = Rc::new(Semaphore::new(0));
+    let granted = Rc::new(RefCell::new(Some(Waiter::new(acquire(&semaphore, 2)))));
+    let own = granted.clone();
+    let waker = waker_that(move || drop(own.take()));
+    assert!(granted.borrow_mut().as_mut().unwrap().poll_with(&waker).is_pending());
+    let mut next = [(); 2].map(|()| Waiter::waiting(semaphore.acquire()));
+    semaphore.release(2);
+    assert!(granted.borrow().is_none());
+    let permits = next.each_mut().map(Waiter::take);
+    assert_eq!(semaphore.available(), 0);
+    drop(permits);
+    assert_eq!(semaphore.available(), 2);
+}
+
+/// T-21: a waker that drops another, for which the release would have been enough too, or which stood before those for whom it is.
+#[test]
+fn a_waker_may_drop_another_waiter() {
+    for demand in [1, 3] {
+        let semaphore = Rc::new(Semaphore::new(0));
+        let dropped = Rc::new(RefCell::new(None));
+        let victim = dropped.clone();
+        let mut first = Waiter::new(semaphore.acquire());
+        assert!(first.poll_with(&waker_that(move || drop(victim.take()))).is_pending());
+        dropped.replace(Some(Waiter::waiting(acquire(&semaphore, demand))));
+        let mut others = [(); 2].map(|()| Waiter::waiting(semaphore.acquire()));
+        semaphore.release(2);
+        let permits = (first.now().unwrap(), others[0].take().unwrap());
+        assert_eq!((others[1].is_woken(), semaphore.available(), semaphore.locked()), (false, 0, true));
+        drop(permits);
+        drop(others[1].take());
+        assert_eq!((semaphore.available(), semaphore.locked()), (2, false));
+    }
+}
+
+/// T-21: a waker that releases, and tries for what it announces to itself and for what the next one in line is to have.
+#[test]
+fn a_waker_may_release_and_cannot_take_what_others_wait_for() {
+    let semaphore = Rc::new(Semaphore::new(0));
+    let (other, tries) = (semaphore.clone(), Rc::new(RefCell::new(Vec::new())));
+    let results = tries.clone();
+    let waker = waker_that(move || {
+        results.borrow_mut().push(other.try_acquire().is_ok());
+        other.release(1);
+        results.borrow_mut().push(other.try_acquire().is_ok());
+    });
+    let mut first = Waiter::new(semaphore.acquire());
+    assert!(first.poll_with(&waker).is_pending());
+    let mut next = Waiter::waiting(semaphore.acquire_many(2));
+    semaphore.release(2);
+    assert_eq!(*tries.borrow(), [false, false]);
+    let permits = (first.now().unwrap(), next.take().unwrap());
+    assert_eq!(semaphore.available(), 0);
+    drop(permits);
+    assert_eq!(semaphore.available(), 3);
+}
+
+/// T-18: waiting a million times for what never comes takes no memory, and neither does anything else.
+#[test]
+fn nothing_is_allocated() {
+    let rounds = if cfg!(miri) { 50 } else { 1_000_000 };
+    let semaphore = Semaphore::new(2);
+    let mut cx = Context::from_waker(Waker::noop());
+    let (heap, ()) = heap_during(|| {
+        for _ in 0..rounds {
+            let mut free = pin!(semaphore.acquire());
+            let Poll::Ready(Ok(_permit)) = free.as_mut().poll(&mut cx) else { panic!("it is free") };
+            let mut many = pin!(semaphore.acquire_many(3));
+            assert!(many.as_mut().poll(&mut cx).is_pending());
+            let mut one = pin!(semaphore.acquire());
+            assert!(one.as_mut().poll(&mut cx).is_pending());
+        }
+    });
+    assert_eq!((heap, semaphore.available()), (Heap::default(), 2));
 }
 
 /// T-20: a task that holds permits panics.
