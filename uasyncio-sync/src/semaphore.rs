@@ -175,12 +175,17 @@ impl Semaphore {
         self.permits.available()
     }
 
-    /// Whether [`acquire`](Semaphore::acquire) would wait: no permit is free, or others wait already. asyncio's `locked`.
+    /// Whether no permit can be had now: none is free, or others wait already, or it was [closed](Semaphore::close). asyncio's `locked`.
+    ///
+    /// Then [`acquire`](Semaphore::acquire) would wait, or fail at once if it was closed.
     ///
     /// ```
     /// # use uasyncio_sync::Semaphore;
     /// assert!(Semaphore::new(0).locked());
-    /// assert!(!Semaphore::new(1).locked());
+    /// let semaphore = Semaphore::new(1);
+    /// assert!(!semaphore.locked());
+    /// semaphore.close();
+    /// assert!(semaphore.locked());
     /// ```
     pub fn locked(&self) -> bool {
         !self.permits.can_acquire(1)
