@@ -85,7 +85,7 @@ impl<T> LocalRing<T> {
         self.tail.get().wrapping_sub(self.head.get())
     }
 
-    /// How many items were pushed since it was made, less those that were popped from the back; it wraps around.
+    /// How many items were pushed at the back since it was made, less those that were popped there; it wraps around.
     ///
     /// ```
     /// # use uasyncio_core::LocalRing;
@@ -157,6 +157,31 @@ impl<T> LocalRing<T> {
         Ok(())
     }
 
+    /// Puts an item at the front, where it is the next one to come out. Both quick ways end here.
+    ///
+    /// # Panics
+    ///
+    /// When the items would take more than `isize::MAX` bytes.
+    ///
+    /// ```
+    /// # use uasyncio_core::LocalRing;
+    /// let ring = LocalRing::new();
+    /// ring.push_back(2);
+    /// ring.push_front(1);
+    /// assert_eq!((ring.pop_front(), ring.pop_front()), (Some(1), Some(2)));
+    /// ```
+    pub fn push_front(&self, item: T) {
+        while self.len() == self.slots.get().len() {
+            self.grow();
+        }
+        let first = self.head.get().wrapping_sub(1);
+        // SAFETY: U18. The ring is not full, so the slot before the first item is none of those from `head` up to `tail`.
+        unsafe { self.slot(first).write(item) };
+        self.head.set(first);
+        self.forbid_pushes();
+        self.forbid_pops();
+    }
+
     /// Opens the quick way of pushing until there are `limit` items, or as many as there are slots at this moment.
     ///
     /// Pops do not count: it ends when so many were pushed as there was room for. It ends, too, with a push of another
@@ -215,7 +240,7 @@ impl<T> LocalRing<T> {
 
     /// Opens the quick way of popping until the last `keep` of the items that there are at this moment.
     ///
-    /// It ends, too, with a pop of another kind and when the ring grows. To keep `usize::MAX` closes it.
+    /// It ends, too, with a pop of another kind, with [`push_front`](LocalRing::push_front) and when the ring grows. To keep `usize::MAX` closes it.
     ///
     /// ```
     /// # use uasyncio_core::LocalRing;

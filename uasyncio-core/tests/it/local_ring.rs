@@ -28,6 +28,11 @@ fn it_does_what_a_deque_does() {
                     deque.push_back(item);
                     assert!(deque.len() <= limit);
                 }
+            } else if random.chance(10) {
+                let item = Box::new(item);
+                deque.push_front(item.clone());
+                ring.push_front(item);
+                (limit, pops) = (0, 0);
             } else if random.chance(20) {
                 assert_eq!(ring.pop_back(), deque.pop_back());
                 pops = 0;
@@ -104,6 +109,23 @@ fn quick_pops_leave_what_is_to_be_kept_and_what_comes_later() {
     assert_eq!((ring.pop_back(), ring.pop_quickly()), (Some(5), None), "a pop of another kind");
     ring.allow_pops(0);
     assert_eq!((ring.pop_quickly(), ring.pop_quickly(), ring.len()), (Some(4), None, 0));
+}
+
+#[test]
+fn an_item_may_be_put_at_the_front() {
+    let ring = LocalRing::new();
+    const SLOTS: i32 = 4; // as many as it has first
+    ring.push_front(0); // there are no slots yet
+    (1..SLOTS).for_each(|item| ring.push_back(item));
+    ring.push_front(-1); // the ring grows
+    assert_eq!((ring.len(), ring.end()), (1 + SLOTS as usize, SLOTS as usize - 1));
+    ring.allow_pushes(usize::MAX);
+    ring.allow_pops(0);
+    ring.push_front(-2);
+    assert_eq!((ring.push_quickly(9), ring.pop_quickly()), (Err(9), None), "a push of another kind");
+    assert!(std::iter::from_fn(|| ring.pop_front()).eq(-2..SLOTS));
+    ring.push_front(5); // round the beginning
+    assert_eq!((ring.pop_back(), ring.len()), (Some(5), 0));
 }
 
 #[test]
