@@ -212,6 +212,11 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
     /// Dropping the future loses no item: it takes one only at the moment at which it gives it. If it had been promised one
     /// already, that is promised to the next in line.
     ///
+    /// # Panics
+    ///
+    /// When the waker of one does who is granted the room. The item stays the next one to come out, so that the queue may hold one more
+    /// than its bound for a while.
+    ///
     /// ```
     /// # use uasyncio_sync::Queue;
     /// # uasyncio_core::run(async {
@@ -230,6 +235,10 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
     /// # Errors
     ///
     /// [`GetNowaitError`]: no such item, or the queue was shut down and is empty.
+    ///
+    /// # Panics
+    ///
+    /// As [`get`](Queue::get) does.
     ///
     /// ```
     /// # use uasyncio_sync::Queue;

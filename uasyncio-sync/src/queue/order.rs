@@ -35,6 +35,8 @@ pub trait Storage<T>: Default {
     fn puts(&self) -> usize;
     fn push(&self, item: T);
     fn pop(&self) -> Option<T>;
+    /// Makes an item that has come out the next one again; it does not count as pushed.
+    fn put_back(&self, item: T);
     /// Takes all items.
     fn take(&self) -> Self;
 
@@ -99,6 +101,10 @@ impl<T> Storage<T> for Fifo<T> {
     #[inline]
     fn pop(&self) -> Option<T> {
         self.0.pop_front()
+    }
+
+    fn put_back(&self, item: T) {
+        self.0.push_front(item);
     }
 
     fn take(&self) -> Self {
@@ -177,6 +183,10 @@ impl<T> Storage<T> for Lifo<T> {
         self.items.pop_back()
     }
 
+    fn put_back(&self, item: T) {
+        self.items.push_back(item);
+    }
+
     fn take(&self) -> Self {
         Lifo { items: self.items.take(), puts: self.puts.clone() }
     }
@@ -239,6 +249,11 @@ impl<T: Ord> Storage<T> for SmallestFirst<T> {
 
     fn pop(&self) -> Option<T> {
         self.heap.borrow_mut().pop().map(|numbered| numbered.item)
+    }
+
+    fn put_back(&self, item: T) {
+        // Before all that are equal, which have greater numbers.
+        self.heap.borrow_mut().push(Numbered { item, number: 0 });
     }
 
     fn take(&self) -> Self {

@@ -12,6 +12,9 @@
 //! dropped before he runs, it goes to the next. So nothing is free while anybody waits for it, and nobody is overtaken. A place or
 //! an item that was promised stays where it is until the one who has it runs; which item that will be is known only then.
 //!
+//! If the waker of the one who was promised a place panics, the item that was got goes back to where it was, since nobody has it. Then
+//! there may be more items than places, and no place is free until there are fewer.
+//!
 //! An unbounded queue has `usize::MAX` places. In a shut down queue nothing is free and no promise counts: its storage alone says
 //! what can be got.
 //!
@@ -33,6 +36,7 @@
 //! was put or got since the last time, and then opens the quick way, for [`UNCOUNTED`] operations at most. Whose turn has come after a
 //! wait opens it too: his task has given way. The `nowait` operations do not, since they cannot give way.
 
+use core::cell::Cell;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
@@ -102,8 +106,7 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
     /// Takes the next item, which is free. `None` only after a shutdown.
     pub(super) fn remove(&self) -> Option<T> {
         let (item, woken) = self.pop()?;
-        wake(woken);
-        Some(item)
+        self.wake_and_give(woken, item)
     }
 
     /// The same for a get that was counted or waited for: opens the quick way for the next ones.
@@ -111,9 +114,36 @@ impl<T, O: QueueOrder<T>> Queue<T, O> {
     pub(super) fn remove_and_quicken(&self) -> Result<T, QueueShutDown> {
         let popped = self.pop();
         self.quicken_gets();
-        let (item, woken) = popped.ok_or(QueueShutDown(()))?;
-        wake(woken);
-        Ok(item)
+        popped.and_then(|(item, woken)| self.wake_and_give(woken, item)).ok_or(QueueShutDown(()))
+    }
+
+    /// Gives the item that was got, after the waker has run, if there is one.
+    #[inline]
+    fn wake_and_give(&self, woken: Option<Waker>, item: T) -> Option<T> {
+        match woken {
+            None => Some(item),
+            Some(waker) => self.give_after(waker, item),
+        }
+    }
+
+    /// If the waker panics, the item goes back to where it came from.
+    #[inline(never)]
+    fn give_after(&self, waker: Waker, item: T) -> Option<T> {
+        let item = Cell::new(Some(item));
+        let after_a_panic = Finally(|| self.put_back(item.take()));
+        waker.wake();
+        core::mem::forget(after_a_panic);
+        item.into_inner()
+    }
+
+    /// Makes an item the next one again, which is free then for the one who waits longest.
+    #[cold]
+    fn put_back(&self, item: Option<T>) {
+        if let Some(item) = item {
+            self.storage.put_back(item);
+            self.counted_gets.set(self.gets()); // which are fewer now than may have been counted
+            wake(self.promise_item());
+        }
     }
 
     /// Puts an item, and promises it to the one who waits longest, who is to be woken.

@@ -5,7 +5,7 @@
 use std::cell::Cell;
 use std::cmp::{Ordering, Reverse};
 
-use crate::common::{Random, Waiter, panics};
+use crate::common::{Random, Waiter, panics, waker_that_panics};
 use uasyncio_sync::{LifoQueue, PriorityQueue, Queue, QueueOrder};
 
 fn drain<T, O: QueueOrder<T>>(queue: &Queue<T, O>) -> Vec<T> {
@@ -118,4 +118,26 @@ fn a_comparison_that_panics_leaves_the_counts_right() {
     assert!(queue.put_nowait(Delicate(4)).is_ok());
     assert!(queue.put_nowait(Delicate(5)).is_err());
     assert_eq!(drain(&queue).len(), 4);
+}
+
+/// T-20: an item that was got when a waker panics is the next one again, also before an equal one, and none is lost.
+#[test]
+fn a_waker_that_panics_in_a_get_loses_no_item() {
+    fn rest<O: QueueOrder<Job>>(queue: &Queue<Job, O>) -> Vec<usize> {
+        queue.put_nowait(Job(1, 0)).unwrap();
+        queue.put_nowait(Job(1, 1)).unwrap();
+        let mut putter = Waiter::new(queue.put(Job(1, 2)));
+        assert!(putter.poll_with(&waker_that_panics().1).is_pending());
+        assert!(panics(|| drop(queue.get_nowait())));
+        assert_eq!((queue.qsize(), queue.put_nowait(Job(1, 9)).is_err()), (2, true));
+        let next = queue.get_nowait().unwrap();
+        putter.now().unwrap();
+        assert_eq!((queue.qsize(), queue.put_nowait(Job(1, 9)).is_err()), (2, true));
+        (0..3).for_each(|_| queue.task_done());
+        Waiter::new(queue.join()).now();
+        [next].into_iter().chain(drain(queue)).map(|job| job.1).collect()
+    }
+    assert_eq!(rest(&Queue::bounded(2)), [0, 1, 2]);
+    assert_eq!(rest(&PriorityQueue::bounded(2)), [0, 1, 2]);
+    assert_eq!(rest(&LifoQueue::bounded(2)), [1, 2, 0]);
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use crate::common::{Waiter, at_both_starts, panics, waker_that, waker_that_panics};
 use uasyncio_core::{create_task, sleep_ms};
-use uasyncio_sync::{GetNowaitError, PutNowaitError, Queue, QueueShutDown};
+use uasyncio_sync::{GetNowaitError, Lock, PutNowaitError, Queue, QueueShutDown};
 
 const NO_MORE: QueueShutDown = QueueShutDown(());
 
@@ -161,6 +161,78 @@ fn a_waker_that_panics_in_a_put_loses_no_item() {
     assert!(panics(|| queue.put_nowait(1).unwrap()));
     assert_eq!(queue.get_nowait(), Err(GetNowaitError::QueueEmpty));
     assert_eq!(getter.now(), Ok(1));
+}
+
+/// T-20: the item that was got stays the next one, though the putter has its place.
+#[test]
+fn a_waker_that_panics_in_a_get_loses_no_item() {
+    let gets: [fn(&Queue<u32>); 2] = [
+        |queue| _ = queue.get_nowait(),
+        |queue| _ = Waiter::new(queue.get()).now(), // which has opened the quick ways
+    ];
+    for get in gets {
+        let queue = Queue::bounded(2);
+        queue.put_nowait(1).unwrap();
+        queue.put_nowait(2).unwrap();
+        let mut putter = Waiter::new(queue.put(3));
+        assert!(putter.poll_with(&waker_that_panics().1).is_pending());
+        assert!(panics(|| get(&queue)));
+        assert_eq!((queue.qsize(), queue.put_nowait(4)), (2, Err(PutNowaitError::QueueFull(4))));
+        putter.now().unwrap();
+        // One more than there is room for, until it has been got.
+        assert_eq!((queue.qsize(), queue.get_nowait()), (3, Ok(1)));
+        assert_eq!((queue.qsize(), queue.put_nowait(4)), (2, Err(PutNowaitError::QueueFull(4))));
+        let mut next = Waiter::waiting(queue.put(4));
+        assert_eq!(Waiter::new(queue.get()).now(), Ok(2));
+        next.take().unwrap();
+        assert_eq!((queue.get_nowait(), queue.get_nowait()), (Ok(3), Ok(4)));
+        assert_eq!(queue.get_nowait(), Err(GetNowaitError::QueueEmpty));
+        let mut joining = Waiter::waiting(queue.join());
+        (0..4).for_each(|_| queue.task_done());
+        joining.take();
+    }
+}
+
+/// T-20: an item that was promised is promised to the next getter, if the one who has it panics.
+#[test]
+fn a_waker_that_panics_in_a_get_keeps_no_getter_waiting() {
+    let queue = Queue::bounded(1);
+    let mut promised = Waiter::waiting(queue.get());
+    let mut next = Waiter::waiting(queue.get());
+    queue.put_nowait(1).unwrap();
+    let mut putter = Waiter::new(queue.put(2));
+    assert!(putter.poll_with(&waker_that_panics().1).is_pending());
+    assert!(panics(|| _ = promised.now()));
+    assert_eq!(next.take(), Ok(1));
+    putter.now().unwrap();
+    assert_eq!((queue.get_nowait(), queue.qsize()), (Ok(2), 0));
+}
+
+/// T-20: one waker panics inside the other. Both items come back, and the budget is asked for no more than before.
+#[test]
+fn items_that_have_come_back_are_counted() {
+    at_both_starts(|event_loop, trace| {
+        let done = event_loop.run_until_complete(async {
+            let queue = Rc::new(Queue::bounded(2));
+            queue.put_nowait(1).unwrap();
+            queue.put_nowait(2).unwrap();
+            let mut outer = Waiter::new(queue.put(3));
+            let mut inner = Waiter::new(queue.put(4));
+            let other = queue.clone();
+            assert!(outer.poll_with(&waker_that(move || _ = Waiter::new(other.get()).now())).is_pending());
+            assert!(inner.poll_with(&waker_that_panics().1).is_pending());
+            assert!(panics(|| _ = Waiter::new(queue.get()).now()));
+            let log = trace.clone();
+            let _other = create_task(async move { log.log("another task") });
+            for _ in 0..2 {
+                trace.log(queue.get().await.unwrap());
+            }
+            drop(Lock::new(()).lock().await);
+            trace.log("locked");
+        });
+        done.unwrap();
+        trace.expect(&["0 1", "0 2", "0 locked"]);
+    });
 }
 
 /// T-21: a waker that gets and puts while it is woken by a put.
