@@ -62,6 +62,10 @@ impl<T, const N: usize> ThreadSafeQueue<T, N> {
     ///
     /// The item comes back if there is no room.
     ///
+    /// # Panics
+    ///
+    /// When the waker of the one who waits for items does. The item is in the queue.
+    ///
     /// ```
     /// # use uasyncio_sync::ThreadSafeQueue;
     /// let queue = ThreadSafeQueue::<_, 1>::new();
@@ -76,6 +80,10 @@ impl<T, const N: usize> ThreadSafeQueue<T, N> {
 
     /// Takes the oldest item without waiting, if there is one, and wakes the task that waits for room. From any thread or
     /// interrupt.
+    ///
+    /// # Panics
+    ///
+    /// When the waker of the one who waits for room does. The item is dropped: its cell may have been filled again meanwhile.
     ///
     /// ```
     /// # use uasyncio_sync::ThreadSafeQueue;
@@ -94,7 +102,8 @@ impl<T, const N: usize> ThreadSafeQueue<T, N> {
     ///
     /// # Panics
     ///
-    /// When it is polled while another future, or a stream, waits for items of the same queue. That one goes on to wait.
+    /// When it is polled while another future, or a stream, waits for items of the same queue. That one goes on to wait. And as
+    /// [`try_get`](ThreadSafeQueue::try_get).
     ///
     /// # Cancel safety
     ///
@@ -116,8 +125,8 @@ impl<T, const N: usize> ThreadSafeQueue<T, N> {
     ///
     /// # Panics
     ///
-    /// When it is polled while another future waits for room in the same queue, which goes on to wait; and when it is polled again
-    /// after it has put the item.
+    /// When it is polled while another future waits for room in the same queue, which goes on to wait; when it is polled again
+    /// after it has put the item; and as [`try_put`](ThreadSafeQueue::try_put).
     ///
     /// # Cancel safety
     ///

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::thread;
 
-use crate::common::{CountingWaker, Drops, Watchdog, at_both_starts, block_on, poll_once};
+use crate::common::{CountingWaker, Drops, Waiter, Watchdog, at_both_starts, block_on, panics, poll_once, waker_that_panics};
 use futures_core::Stream;
 use uasyncio_core::{create_task, run, sleep_ms, spawn, yield_now};
 use uasyncio_sync::{ThreadSafeQueue, ThreadSafeQueueGet, ThreadSafeQueuePut, ThreadSafeQueueStream};
@@ -120,6 +120,50 @@ fn cancel_loses_nothing() {
     assert!(poll_once(&mut queue.put(3), &waker).is_ready());
     assert!(poll_once(&mut queue.get(), &waker).is_ready());
     assert_eq!(counting.wakes(), 2);
+}
+
+/// T-20: a waker that panics. What was put is there, what was got is dropped, and the next waiters are told.
+#[test]
+fn wakers_that_panic() {
+    let (drops, queue) = (Drops::default(), ThreadSafeQueue::<_, 1>::new());
+    let mut get = Waiter::new(queue.get());
+    assert!(get.poll_with(&waker_that_panics().1).is_pending());
+    assert!(panics(|| assert!(queue.try_put(drops.child()).is_ok())));
+    assert_eq!((queue.len(), drops.count()), (1, 0));
+    drop(get.now());
+    drop(get);
+    assert!(queue.try_put(drops.child()).is_ok());
+    let mut put = Waiter::new(queue.put(drops.child()));
+    assert!(put.poll_with(&waker_that_panics().1).is_pending());
+    assert!(panics(|| drop(queue.try_get())));
+    assert_eq!((queue.len(), drops.count()), (0, 2));
+    put.now();
+    drop(put);
+    let mut put = Waiter::waiting(queue.put(drops.child()));
+    drop(queue.try_get());
+    put.take();
+    drop(queue.try_get());
+    let mut get = Waiter::waiting(queue.get());
+    assert!(queue.try_put(drops.child()).is_ok());
+    drop(get.take());
+    assert_eq!((queue.len(), drops.count()), (0, 5));
+}
+
+/// T-20: a put whose item is in the queue has put it, though the waker of who waits for it panics.
+#[test]
+fn a_put_that_panics_has_put_its_item() {
+    let queue = ThreadSafeQueue::<u32, 1>::new();
+    let mut get = Waiter::new(queue.get());
+    assert!(get.poll_with(&waker_that_panics().1).is_pending());
+    let mut put = Waiter::new(queue.put(1));
+    assert!(panics(|| put.now()));
+    assert!(panics(|| put.now()), "it is polled after it has put its item");
+    drop(put);
+    assert_eq!(get.now(), 1);
+    queue.try_put(2).unwrap();
+    let mut put = Waiter::waiting(queue.put(3)); // there is a seat
+    assert_eq!(queue.try_get(), Some(2));
+    put.take();
 }
 
 #[test]
