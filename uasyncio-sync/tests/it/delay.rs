@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::common::{CountingWaker, Trace, at_both_starts, poll_once};
+use crate::common::{CountingWaker, Trace, Waiter, at_both_starts, panics, poll_once, waker_that_panics};
 use uasyncio_core::{EventLoop, RunError, Task, VirtualTime, create_task, get_event_loop, sleep, sleep_ms, spawn, yield_now};
 use uasyncio_sync::{Delay, wait_for_ms};
 
@@ -248,6 +248,89 @@ fn dropped_waiters() {
             second.await.unwrap();
         });
         trace.expect(&["10 kept", "30 the second"]);
+    });
+}
+
+/// T-20: the wakers of one waiter panic. What was to be done is done, and the others are told.
+#[test]
+fn wakers_that_panic() {
+    at_both_starts(|event_loop, trace| {
+        run(event_loop, async {
+            let delay = Rc::new(Delay::new());
+            let (wakes, waker) = waker_that_panics();
+            let mut panicking = Waiter::new(delay.wait());
+            let mut other = Waiter::new(delay.wait());
+            let mut both_wait = || assert!(panicking.poll_with(&waker).is_pending() && other.poll().is_pending());
+            both_wait();
+            assert!(panics(|| delay.trigger_ms(10)));
+            assert!(delay.running());
+            both_wait();
+            assert!(panics(|| delay.stop()));
+            assert!(!delay.running());
+            both_wait();
+            assert!(panics(|| delay.trigger_ms(10)));
+            both_wait();
+            assert_eq!((wakes.get(), other.wakes()), (3, 3));
+            // Its timer: it is the first in line, and would wake the other if it were polled.
+            sleep_ms(20).await;
+            assert_eq!((wakes.get(), other.wakes()), (4, 4));
+            trace.log("the timers");
+            // The other one wakes it in its own poll, and has expired all the same.
+            assert!(panics(|| other.now()));
+            other.now();
+            panicking.now();
+            delay.trigger_ms(10);
+            delay.wait().await;
+            trace.log("again");
+        });
+        trace.expect(&["20 the timers", "30 again"]);
+    });
+}
+
+/// T-20: the last of three is told of an expiry, though the waker of the second panics.
+#[test]
+fn a_waker_that_panics_between_two_others() {
+    at_both_starts(|event_loop, trace| {
+        run(event_loop, async {
+            let delay = Rc::new(Delay::new());
+            delay.trigger_ms(10);
+            let first = waiter(&delay, trace, "first");
+            yield_now().await;
+            let mut second = Waiter::new(delay.wait());
+            assert!(second.poll_with(&waker_that_panics().1).is_pending());
+            waiter(&delay, trace, "third").await.unwrap();
+            assert!(!first.await.unwrap_err().is_cancelled());
+            second.now();
+        });
+        trace.expect(&["10 third"]);
+    });
+}
+
+/// T-20: a callback that panics takes no expiry from the others, and may be called again.
+#[test]
+fn a_callback_that_panics() {
+    at_both_starts(|event_loop, trace| {
+        run(event_loop, async {
+            let delay = Rc::new(Delay::new());
+            let calls = Cell::new(0);
+            let mut runs = Waiter::waiting(delay.run(|| {
+                calls.set(calls.get() + 1);
+                assert_ne!(calls.get(), 1, "the first one");
+                std::future::ready(())
+            }));
+            let other = waiter(&delay, trace, "waited");
+            delay.trigger_ms(5);
+            assert!(runs.poll().is_pending());
+            sleep_ms(5).await;
+            assert!(panics(|| _ = runs.poll()));
+            other.await.unwrap();
+            delay.trigger_ms(5);
+            assert!(runs.poll().is_pending());
+            sleep_ms(5).await;
+            assert!(runs.poll().is_pending());
+            trace.log(format_args!("called {} times", calls.get()));
+        });
+        trace.expect(&["5 waited", "10 called 2 times"]);
     });
 }
 

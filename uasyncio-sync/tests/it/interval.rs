@@ -5,10 +5,11 @@
 use std::cell::Cell;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::Waker;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
-use crate::common::{CountingWaker, Trace, at_both_starts, poll_once};
+use crate::common::{CountingWaker, Trace, Waiter, at_both_starts, poll_once, waker_that_panics};
+use crate::counting::{Heap, heap_during};
 use uasyncio_core::{EventLoop, Platform, Ticks, VirtualTime, sleep, sleep_ms, spawn, yield_now};
 use uasyncio_sync::{Interval, IntervalTick, MissedTickBehavior, interval, interval_at, interval_ms, wait_for, wait_for_ms};
 
@@ -198,6 +199,50 @@ fn dropping_loses_no_tick() {
         assert!(event_loop.run_until_complete(std::future::pending::<()>()).is_err());
         assert_eq!(event_loop.platform().jumps(), jumps);
         trace.expect(&["0 number 0 missed 0", "10 number 1 missed 0", "20 number 2 missed 0"]);
+    });
+}
+
+/// T-20: the tick of a waiter whose waker panics is there when it is polled, and for the next who waits.
+#[test]
+fn a_waker_that_panics_loses_no_tick() {
+    at_both_starts(|event_loop, trace| {
+        let mut interval = interval_ms(10);
+        event_loop
+            .run_until_complete(async {
+                ticks(event_loop, trace, &mut interval, &[0]).await;
+                for is_polled in [true, false] {
+                    let (wakes, waker) = waker_that_panics();
+                    let mut waits = Waiter::new(interval.tick());
+                    assert!(waits.poll_with(&waker).is_pending());
+                    sleep_ms(10).await; // its timer is set behind that of the waiter
+                    assert_eq!(wakes.get(), 1);
+                    if is_polled {
+                        trace.log(waits.now().number);
+                    }
+                }
+                ticks(event_loop, trace, &mut interval, &[0, 0]).await;
+            })
+            .unwrap();
+        trace.expect(&["0 number 0 missed 0", "10 1", "20 number 2 missed 0", "30 number 3 missed 0"]);
+    });
+}
+
+/// T-18: ticks that are waited for in vain take no memory.
+#[test]
+fn nothing_is_allocated_for_ticks_that_are_dropped() {
+    let rounds = if cfg!(miri) { 50 } else { 100_000 };
+    at_both_starts(|event_loop, _| {
+        event_loop
+            .run_until_complete(async {
+                let mut interval = interval_ms(10);
+                interval.tick().await;
+                let mut wait_in_vain =
+                    || assert!(pin!(interval.tick()).poll(&mut Context::from_waker(Waker::noop())).is_pending());
+                wait_in_vain(); // the loop sets up its timers
+                let (heap, ()) = heap_during(|| (0..rounds).for_each(|_| wait_in_vain()));
+                assert_eq!(heap, Heap::default());
+            })
+            .unwrap();
     });
 }
 

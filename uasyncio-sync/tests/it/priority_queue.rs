@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::cmp::{Ordering, Reverse};
 
 use crate::common::{Random, Waiter, panics, waker_that_panics};
+use crate::queue::allocates_nothing_in_the_steady_state;
 use uasyncio_sync::{LifoQueue, PriorityQueue, Queue, QueueOrder};
 
 fn drain<T, O: QueueOrder<T>>(queue: &Queue<T, O>) -> Vec<T> {
@@ -79,6 +80,42 @@ fn the_latest_comes_first_in_a_lifo_queue_and_waiters_in_order() {
     assert_eq!(queue.get_nowait(), Ok(3));
     assert_eq!(putters[1].take(), Ok(()));
     assert_eq!(drain(&queue), [4, 1]);
+}
+
+#[test]
+fn nothing_is_allocated_in_the_steady_state() {
+    allocates_nothing_in_the_steady_state(&PriorityQueue::bounded(4));
+    allocates_nothing_in_the_steady_state(&LifoQueue::bounded(4));
+}
+
+/// T-19: an item that was promised, and room that was granted, to one who is dropped before he runs.
+#[test]
+fn promises_to_those_that_are_dropped_go_to_the_next() {
+    fn check<O: QueueOrder<u32>>(queue: &Queue<u32, O>) {
+        let promised = Waiter::waiting(queue.get());
+        let mut next = Waiter::waiting(queue.get());
+        queue.put_nowait(1).unwrap();
+        assert!(promised.is_woken() && !next.is_woken());
+        drop(promised);
+        assert_eq!(next.take(), Ok(1));
+        queue.put_nowait(2).unwrap();
+        let granted = Waiter::waiting(queue.put(3));
+        let mut next = Waiter::waiting(queue.put(4));
+        assert_eq!(queue.get_nowait(), Ok(2));
+        assert!(granted.is_woken() && !next.is_woken());
+        drop(granted);
+        assert_eq!(next.take(), Ok(()));
+        // And with nobody behind them they are free again.
+        let granted = Waiter::waiting(queue.put(5));
+        assert_eq!(queue.get_nowait(), Ok(4));
+        drop(granted);
+        let promised = Waiter::waiting(queue.get());
+        queue.put_nowait(6).unwrap();
+        drop(promised);
+        assert_eq!(queue.get_nowait(), Ok(6));
+    }
+    check(&PriorityQueue::bounded(1));
+    check(&LifoQueue::bounded(1));
 }
 
 thread_local! {

@@ -5,9 +5,10 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
-use crate::common::{CountingWaker, Drops, Trace, at_both_starts, block_on, poll_once};
+use crate::common::{CountingWaker, Drops, Trace, Waiter, at_both_starts, block_on, panics, poll_once, waker_that_panics};
+use crate::counting::{Heap, heap_during};
 use futures_core::Stream;
 use uasyncio_core::{Task, create_task, run, sleep_ms, yield_now};
 use uasyncio_sync::{RingbufGet, RingbufQueue, wait_for_ms};
@@ -157,6 +158,46 @@ fn cancel_passes_the_item_on() {
             .unwrap();
         trace.expect(&["0 next 1"]);
     });
+}
+
+/// T-20: the waker of the first getter panics; he has his item, and the second one has the next.
+#[test]
+fn a_waker_that_panics_loses_no_item() {
+    let queue = RingbufQueue::<u32, 2>::new();
+    let mut first = Waiter::new(queue.get());
+    assert!(first.poll_with(&waker_that_panics().1).is_pending());
+    let mut second = Waiter::waiting(queue.get());
+    assert!(panics(|| _ = queue.put(1)));
+    assert_eq!((queue.qsize(), queue.get_nowait(), second.is_woken()), (1, None, false));
+    assert_eq!(queue.put(2), None);
+    assert_eq!((second.take(), first.now(), queue.qsize()), (1, 2, 0));
+    // Its item goes to the next if it is dropped, and the waker of that one panics.
+    let promised = Waiter::waiting(queue.get());
+    let mut next = Waiter::new(queue.get());
+    assert!(next.poll_with(&waker_that_panics().1).is_pending());
+    assert_eq!(queue.put(3), None);
+    assert!(panics(|| drop(promised)));
+    assert_eq!((queue.get_nowait(), next.now(), queue.qsize()), (None, 3, 0));
+    assert_eq!((queue.put(4), queue.get_nowait()), (None, Some(4)));
+}
+
+/// T-18: its cells are part of it, and those who wait in vain leave nothing behind.
+#[test]
+fn nothing_is_allocated() {
+    let rounds = if cfg!(miri) { 50 } else { 100_000 };
+    let queue = RingbufQueue::<u32, 2>::new();
+    let mut cx = Context::from_waker(Waker::noop());
+    let (heap, ()) = heap_during(|| {
+        for item in 0..rounds {
+            assert!(pin!(queue.get()).poll(&mut cx).is_pending());
+            assert!(pin!(queue.stream()).poll_next(&mut cx).is_pending());
+            assert_eq!((queue.put(item), queue.put(item + 1)), (None, None));
+            assert_eq!(queue.put(item + 2), Some(item));
+            assert_eq!(pin!(queue.get()).poll(&mut cx), Poll::Ready(item + 1));
+            assert_eq!(queue.get_nowait(), Some(item + 2));
+        }
+    });
+    assert_eq!(heap, Heap::default());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::Waker;
 use std::thread;
 
-use crate::common::{CountingWaker, Watchdog, at_both_starts, block_on, poll_once};
+use crate::common::{CountingWaker, Waiter, Watchdog, at_both_starts, block_on, panics, poll_once, waker_that_panics};
 use uasyncio_core::{create_task, run, sleep_ms, spawn, yield_now};
 use uasyncio_sync::{ThreadSafeFlag, ThreadSafeFlagWait};
 
@@ -113,6 +113,21 @@ fn a_dropped_waiter_is_forgotten() {
     flag.set();
     assert!(poll_once(&mut wait, &waker).is_ready());
     assert_eq!(Arc::strong_count(&counting), while_waiting - 1);
+}
+
+/// T-20: the flag is up, though the waker panics, and the next waiter is told.
+#[test]
+fn a_waker_that_panics_loses_no_set() {
+    let flag = ThreadSafeFlag::new();
+    let mut wait = Waiter::new(flag.wait());
+    assert!(wait.poll_with(&waker_that_panics().1).is_pending());
+    assert!(panics(|| flag.set()));
+    assert!(flag.is_set());
+    wait.now();
+    assert!(!flag.is_set());
+    let mut wait = Waiter::waiting(flag.wait());
+    flag.set();
+    wait.take();
 }
 
 /// Another thread wakes a loop that has nothing else to do, and waits for the answer, again and again; what it wrote is seen.
