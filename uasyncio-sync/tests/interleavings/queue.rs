@@ -1,9 +1,9 @@
-//! `Queue`.
+//! `Queue`, `LifoQueue` and `PriorityQueue`, which have no quick way; with a bound and without.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::task::Poll;
 
-use uasyncio_sync::{GetNowaitError, PutNowaitError, Queue};
+use uasyncio_sync::{GetNowaitError, LifoQueue, PriorityQueue, PutNowaitError, Queue, QueueOrder};
 
 use crate::explorer::{Model, PATHS, Primitive, STATES, explore, explore_teams};
 
@@ -26,47 +26,81 @@ pub(crate) enum Op {
 
 use Op::{Done as D, Get as G, GetNowait as Gn, Join as J, Put as P, PutNowait as Pn, Shutdown as S};
 
-impl Primitive for Queue<i32> {
+/// Which item comes out next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+enum Order {
+    #[default]
+    Fifo,
+    Lifo,
+    SmallestFirst,
+}
+
+const ORDERS: [Order; 3] = [Order::Fifo, Order::Lifo, Order::SmallestFirst];
+
+enum Tested {
+    Fifo(Queue<i32>),
+    Lifo(LifoQueue<i32>),
+    SmallestFirst(PriorityQueue<i32>),
+}
+
+impl Primitive for Tested {
     type Op = Op;
     /// How many items are still to be reported as done.
     type Held<'p> = u32;
 
     async fn perform(&self, held: &mut u32, op: Op) -> i32 {
-        let got = match op {
-            Op::Put(item) => return if self.put(item).await.is_ok() { 0 } else { -1 },
-            Op::PutNowait(item) => match self.put_nowait(item) {
-                Ok(()) => return 0,
-                Err(PutNowaitError::QueueFull(back)) if back == item => return -2,
-                Err(_) => return -1,
-            },
-            Op::Get => self.get().await.map_err(|_| -1),
-            Op::GetNowait => self.get_nowait().map_err(|error| if error == GetNowaitError::QueueEmpty { -2 } else { -1 }),
-            Op::Done if *held == 0 => return -1,
-            Op::Done => {
-                *held -= 1;
-                self.task_done();
-                return 0;
-            }
-            Op::Join => {
-                self.join().await;
-                return 0;
-            }
-            Op::Shutdown(immediate) => {
-                self.shutdown(immediate);
-                return 0;
-            }
-        };
-        got.inspect(|_| *held += 1).unwrap_or_else(|error| error)
+        match self {
+            Tested::Fifo(queue) => perform(queue, held, op).await,
+            Tested::Lifo(queue) => perform(queue, held, op).await,
+            Tested::SmallestFirst(queue) => perform(queue, held, op).await,
+        }
     }
 
     fn observe(&self) -> Vec<i32> {
-        vec![self.qsize() as i32, i32::from(self.full()), i32::from(self.is_shut_down())]
+        match self {
+            Tested::Fifo(queue) => observe(queue),
+            Tested::Lifo(queue) => observe(queue),
+            Tested::SmallestFirst(queue) => observe(queue),
+        }
     }
+}
+
+async fn perform(queue: &Queue<i32, impl QueueOrder<i32>>, held: &mut u32, op: Op) -> i32 {
+    let got = match op {
+        Op::Put(item) => return if queue.put(item).await.is_ok() { 0 } else { -1 },
+        Op::PutNowait(item) => match queue.put_nowait(item) {
+            Ok(()) => return 0,
+            Err(PutNowaitError::QueueFull(back)) if back == item => return -2,
+            Err(_) => return -1,
+        },
+        Op::Get => queue.get().await.map_err(|_| -1),
+        Op::GetNowait => queue.get_nowait().map_err(|error| if error == GetNowaitError::QueueEmpty { -2 } else { -1 }),
+        Op::Done if *held == 0 => return -1,
+        Op::Done => {
+            *held -= 1;
+            queue.task_done();
+            return 0;
+        }
+        Op::Join => {
+            queue.join().await;
+            return 0;
+        }
+        Op::Shutdown(immediate) => {
+            queue.shutdown(immediate);
+            return 0;
+        }
+    };
+    got.inspect(|_| *held += 1).unwrap_or_else(|error| error)
+}
+
+fn observe(queue: &Queue<i32, impl QueueOrder<i32>>) -> Vec<i32> {
+    vec![queue.qsize() as i32, i32::from(queue.full()), i32::from(queue.is_shut_down())]
 }
 
 /// The items, and who waits or has been promised an item or a place but has not run yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Naive {
+    order: Order,
     maxsize: usize,
     items: VecDeque<i32>,
     is_shut_down: bool,
@@ -110,7 +144,15 @@ impl Naive {
     }
 
     fn remove(&mut self, task: usize) -> i32 {
-        let Some(item) = self.items.pop_front() else { return -1 };
+        let next = match self.order {
+            Order::Fifo => self.items.pop_front(),
+            Order::Lifo => self.items.pop_back(),
+            Order::SmallestFirst => {
+                self.items.make_contiguous().sort_unstable();
+                self.items.pop_front()
+            }
+        };
+        let Some(item) = next else { return -1 };
         self.held[task] += 1;
         self.promise();
         item
@@ -200,41 +242,72 @@ impl Model for Naive {
     }
 }
 
-fn of(maxsize: usize) -> (impl Fn() -> Queue<i32>, Naive) {
-    (move || Queue::bounded(maxsize), Naive { maxsize, ..Naive::default() })
+/// Without a `maxsize` it is unbounded.
+fn of(order: Order, maxsize: Option<usize>) -> (impl Fn() -> Tested, Naive) {
+    let make = move || match order {
+        Order::Fifo => Tested::Fifo(maxsize.map_or_else(Queue::unbounded, Queue::bounded)),
+        Order::Lifo => Tested::Lifo(maxsize.map_or_else(LifoQueue::unbounded, LifoQueue::bounded)),
+        Order::SmallestFirst => Tested::SmallestFirst(maxsize.map_or_else(PriorityQueue::unbounded, PriorityQueue::bounded)),
+    };
+    (make, Naive { order, maxsize: maxsize.unwrap_or(usize::MAX), ..Naive::default() })
 }
 
 #[test]
 fn queue_four_tasks() {
-    let (make, model) = of(1);
-    explore(make, &model, &[&[P(1), P(2), P(3)], &[P(4), P(5), Pn(6)], &[G, G, G], &[G, Gn, G]], STATES);
-    let (make, model) = of(2);
-    explore(make, &model, &[&[P(1), P(2), P(3)], &[P(4), G, P(5)], &[G, G, P(6)], &[G, Gn, Pn(7)]], STATES);
+    for order in ORDERS {
+        let (make, model) = of(order, Some(1));
+        explore(make, &model, &[&[P(1), P(2), P(3)], &[P(4), P(5), Pn(6)], &[G, G, G], &[G, Gn, G]], STATES);
+        let (make, model) = of(order, Some(2));
+        explore(make, &model, &[&[P(1), P(2), P(3)], &[P(4), G, P(5)], &[G, G, P(6)], &[G, Gn, Pn(7)]], STATES);
+    }
 }
 
 #[test]
 fn queue_six_operations() {
-    let (make, model) = of(1);
-    explore(make, &model, &[&[P(1), P(2), P(3), P(4), P(5), P(6)], &[G, G, G, G, G, G], &[P(7), G, P(8), G, P(9), G]], STATES);
+    for order in ORDERS {
+        let (make, model) = of(order, Some(1));
+        explore(
+            make,
+            &model,
+            &[&[P(1), P(2), P(3), P(4), P(5), P(6)], &[G, G, G, G, G, G], &[P(7), G, P(8), G, P(9), G]],
+            STATES,
+        );
+    }
+}
+
+#[test]
+fn queue_without_a_limit() {
+    for order in ORDERS {
+        let (make, model) = of(order, None);
+        explore(&make, &model, &[&[P(3), Pn(1)], &[P(2), G, P(4)], &[G, G], &[G, Gn]], STATES);
+        explore(make, &model, &[&[P(2), J, P(1)], &[G, D, G, D], &[Pn(3), S(false), J, S(true)]], STATES);
+    }
 }
 
 #[test]
 fn queue_shutdown_and_join() {
-    let (make, model) = of(1);
-    explore(&make, &model, &[&[P(1), P(2)], &[G, D, G, D], &[J, S(true), J], &[G, D, S(false), G]], STATES);
-    explore(make, &model, &[&[P(1), J, P(2)], &[G, D, J, G], &[P(3), S(false), J, S(true)]], STATES);
+    for order in ORDERS {
+        let (make, model) = of(order, Some(1));
+        explore(&make, &model, &[&[P(1), P(2)], &[G, D, G, D], &[J, S(true), J], &[G, D, S(false), G]], STATES);
+        explore(make, &model, &[&[P(1), J, P(2)], &[G, D, J, G], &[P(3), S(false), J, S(true)]], STATES);
+    }
 }
 
 #[test]
 fn queue_every_path_of_three_tasks() {
-    let (make, model) = of(1);
-    explore(make, &model, &[&[P(1), P(2), G], &[G, G], &[P(3), G, P(4)]], PATHS);
+    for order in ORDERS {
+        let (make, model) = of(order, Some(1));
+        explore(make, &model, &[&[P(1), P(2), G], &[G, G], &[P(3), G, P(4)]], PATHS);
+    }
 }
 
 #[test]
 fn queue_all_programs() {
-    let (make, model) = of(1);
-    explore_teams(&make, &model, &[P(1), G, Pn(2), Gn], 3, 2);
-    explore_teams(&make, &model, &[P(1), G, D, J, S(false), S(true)], 2, 2);
-    explore_teams(make, &model, &[P(1), G, Gn], 2, 3);
+    // With one place it is not the order that makes a difference, but whether there is a quick way.
+    for order in [Order::Fifo, Order::SmallestFirst] {
+        let (make, model) = of(order, Some(1));
+        explore_teams(&make, &model, &[P(1), G, Pn(2), Gn], 3, 2);
+        explore_teams(&make, &model, &[P(1), G, D, J, S(false), S(true)], 2, 2);
+        explore_teams(make, &model, &[P(1), G, Gn], 2, 3);
+    }
 }
