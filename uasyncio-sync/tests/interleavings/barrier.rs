@@ -139,6 +139,12 @@ fn barrier_six_rounds() {
 }
 
 #[test]
+fn barrier_four_tasks_of_six_operations() {
+    let (make, model) = of(4);
+    explore(make, &model, &[&[W, W, W, W, W, W], &[W, W, W, W, W, W], &[W, W, W, R, W, W], &[W, W, W, W, A, R]], STATES);
+}
+
+#[test]
 fn barrier_every_path_of_three_tasks() {
     let (make, model) = of(2);
     explore(make, &model, &[&[W, W, W], &[W, W, W], &[W, R]], PATHS);

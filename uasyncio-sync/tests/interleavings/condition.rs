@@ -152,6 +152,13 @@ fn condition_four_tasks() {
     explore(Watched::default, &Naive::default(), &[&[L, W, W, U], &[L, W, U], &[N(2), L, NotifyAll, U, N(0)]], STATES);
 }
 
+#[test]
+fn condition_four_tasks_of_six_operations() {
+    let programs: [&[Op]; 4] =
+        [&[L, W, U, L, W, U], &[L, F, U, L, W, U], &[L, Add, N(1), W, U, NotifyAll], &[N(1), L, Add, N(2), U, NotifyAll]];
+    explore(Watched::default, &Naive::default(), &programs, STATES);
+}
+
 /// Producers and consumers: each thing that was added is taken, whoever is dropped on the way.
 #[test]
 fn condition_wait_for() {

@@ -103,6 +103,12 @@ fn event_four_tasks() {
 }
 
 #[test]
+fn event_four_tasks_of_six_operations() {
+    let programs: [&[Op]; 4] = [&[W, W, W, C, W, W], &[W, C, W, P, W, C], &[S, W, C, W, S, C], &[P, C, S, C, P, S]];
+    explore(Event::new, &Naive::default(), &programs, STATES);
+}
+
+#[test]
 fn event_every_path_of_three_tasks() {
     explore(Event::new, &Naive::default(), &[&[W, C, W], &[W, P, W], &[S, C, P]], PATHS);
 }

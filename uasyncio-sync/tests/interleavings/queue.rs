@@ -276,6 +276,18 @@ fn queue_six_operations() {
 }
 
 #[test]
+fn queue_four_tasks_of_six_operations() {
+    let (make, model) = of(Order::Fifo, Some(1));
+    let programs: [&[Op]; 4] = [
+        &[P(1), P(1), P(1), P(1), P(1), P(1)],
+        &[G, G, G, G, G, G],
+        &[P(1), G, P(1), G, P(1), G],
+        &[Pn(1), Pn(1), Pn(1), Pn(1), Pn(1), Pn(1)],
+    ];
+    explore(make, &model, &programs, STATES);
+}
+
+#[test]
 fn queue_without_a_limit() {
     for order in ORDERS {
         let (make, model) = of(order, None);

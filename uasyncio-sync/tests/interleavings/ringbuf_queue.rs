@@ -113,6 +113,17 @@ fn ringbuf_queue_four_tasks() {
 }
 
 #[test]
+fn ringbuf_queue_four_tasks_of_six_operations() {
+    let programs: [&[Op]; 4] = [
+        &[P(1), P(1), P(1), P(1), P(1), P(1)],
+        &[G, G, G, G, G, G],
+        &[P(2), G, P(2), Gn, P(2), G],
+        &[Gn, P(2), Gn, P(2), Gn, P(2)],
+    ];
+    explore(RingbufQueue::<i32, 2>::new, &model(2), &programs, STATES);
+}
+
+#[test]
 fn ringbuf_queue_every_path_of_three_tasks() {
     explore(RingbufQueue::<i32, 2>::new, &model(2), &[&[P(1), P(2), P(3)], &[G, G, G], &[P(4), G]], PATHS);
 }

@@ -186,6 +186,18 @@ fn semaphore_four_tasks() {
     );
 }
 
+#[test]
+fn semaphore_four_tasks_of_six_operations() {
+    let (make, model) = of(2);
+    let programs: [&[Op]; 4] = [
+        &[A(1), R, A(2), R, A(1), R],
+        &[A(2), R, A(1), R, T(1), R],
+        &[A(1), R, T(2), R, A(1), F],
+        &[T(1), R, A(2), R, Add(1), Close],
+    ];
+    explore(make, &model, &programs, STATES);
+}
+
 /// Whoever asks for much stands before those who ask for little; when it gives up, they go on.
 #[test]
 fn semaphore_large_and_small_demands() {

@@ -99,6 +99,12 @@ fn thread_safe_flag_one_waiter() {
     explore(ThreadSafeFlag::new, &Naive::default(), &programs, STATES);
 }
 
+#[test]
+fn thread_safe_flag_four_tasks_of_six_operations() {
+    let programs: [&[Op]; 4] = [&[W, W, W, W, W, W], &[S, C, S, C, S, S], &[C, S, C, S, C, S], &[S, S, S, S, S, W]];
+    explore(ThreadSafeFlag::new, &Naive::default(), &programs, STATES);
+}
+
 /// A waiter that was dropped makes room for the next one, and a second one at the same time is refused.
 #[test]
 fn thread_safe_flag_waiters_one_after_the_other() {

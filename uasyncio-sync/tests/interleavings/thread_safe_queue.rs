@@ -122,6 +122,17 @@ fn thread_safe_queue_four_tasks() {
 }
 
 #[test]
+fn thread_safe_queue_four_tasks_of_six_operations() {
+    let programs: [&[Op]; 4] = [
+        &[P(1), P(2), P(1), P(2), P(1), P(2)],
+        &[G, G, G, G, G, G],
+        &[Tp(2), Tp(1), Tp(2), Tg, Tp(1), Tp(2)],
+        &[Tg, Tg, Tp(1), Tg, Tg, Tg],
+    ];
+    explore(ThreadSafeQueue::<i32, 1>::new, &model(1), &programs, STATES);
+}
+
+#[test]
 fn thread_safe_queue_every_path() {
     explore(ThreadSafeQueue::<i32, 1>::new, &model(1), &[&[P(1), P(2), P(3)], &[G, G, G], &[Tp(4), Tg]], PATHS);
 }

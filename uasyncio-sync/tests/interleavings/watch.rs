@@ -115,6 +115,13 @@ fn watch_four_tasks() {
 }
 
 #[test]
+fn watch_four_tasks_of_six_operations() {
+    let programs: [&[Op]; 4] =
+        [&[W, W, W, W, W, W], &[W, L, S(1), L, S(2), W], &[S(1), S(2), W, S(1), S(2), L], &[L, S(1), L, S(2), L, Close]];
+    explore(start, &Naive::default(), &programs, STATES);
+}
+
+#[test]
 fn watch_every_path_of_three_tasks() {
     explore(start, &Naive::default(), &[&[W, W], &[W, S(1), W], &[S(2), Close]], PATHS);
 }
