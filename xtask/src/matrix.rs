@@ -68,7 +68,7 @@ pub(crate) const FEATURE_SETS: [FeatureSet; 17] = [
         targets: "--lib --tests",
     },
     FeatureSet { name: "streams with all features", options: "-p uasyncio-streams --all-features", targets: "" },
-    // The interleavings are the same with any features.
+    // Tests of sync build core with `std` whatever the features are, so the interleavings are the same with any.
     FeatureSet { name: "sync with no features", options: "-p uasyncio-sync --no-default-features", targets: "--lib --test it" },
     FeatureSet { name: "sync with trace", options: "-p uasyncio-sync --features trace", targets: "--lib --test it" },
     FeatureSet { name: "udp without batch", options: "-p uasyncio-udp --no-default-features", targets: "" },
