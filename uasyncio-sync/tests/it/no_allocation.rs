@@ -1,7 +1,9 @@
-//! What does not allocate, whatever is done with it: cells, rings and timers (trap 22). A counting allocator says so.
+//! What does not allocate, whatever is done with it: locks, cells, rings and timers; and queues, once their memory has grown (trap 22).
+//! A counting allocator says so.
 
 #![cfg(feature = "std")]
 
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::thread;
@@ -10,7 +12,10 @@ use crate::common::at_both_starts;
 use crate::counting::{Heap, heap_during};
 use futures_core::Stream;
 use uasyncio_core::{sleep_ms, yield_now};
-use uasyncio_sync::{Delay, MissedTickBehavior, RingbufQueue, ThreadSafeFlag, ThreadSafeQueue, Watch, interval_ms, wait_for_ms};
+use uasyncio_sync::{
+    Barrier, Condition, Delay, LifoQueue, Lock, MissedTickBehavior, PriorityQueue, Queue, QueueOrder, RingbufQueue, Semaphore,
+    ThreadSafeFlag, ThreadSafeQueue, Watch, interval_ms, wait_for_ms,
+};
 
 /// Polls both until the first is ready. By hand, so that nothing but these two is measured.
 async fn beside(first: impl Future, second: impl Future) {
@@ -41,6 +46,96 @@ fn allocates_nothing<F: Future<Output = ()>>(work: impl Fn() -> F) {
                 assert_eq!(spent, Heap::default());
             })
             .unwrap();
+    });
+}
+
+/// Whoever comes second waits, and is handed what the first gives back.
+#[test]
+fn locks_and_permits_that_are_handed_over() {
+    const ROUNDS: u32 = 10;
+    allocates_nothing(|| async {
+        let (lock, handed_over) = (Lock::new(()), Cell::new(0));
+        let work = async || {
+            for _ in 0..ROUNDS {
+                handed_over.set(handed_over.get() + u32::from(lock.locked()));
+                let _guard = lock.lock().await;
+                yield_now().await;
+            }
+        };
+        beside(work(), work()).await;
+        assert_eq!(handed_over.get(), 2 * ROUNDS - 1);
+
+        let (semaphore, handed_over) = (Semaphore::new(3), Cell::new(0));
+        let work = async |count| {
+            for _ in 0..ROUNDS {
+                handed_over.set(handed_over.get() + u32::from(semaphore.available() < count));
+                let _permit = semaphore.acquire_many(count).await.unwrap();
+                yield_now().await;
+            }
+        };
+        beside(work(2), work(3)).await;
+        assert_eq!(handed_over.get(), 2 * ROUNDS - 1);
+    });
+}
+
+#[test]
+fn barriers_and_conditions() {
+    const ROUNDS: u32 = 10;
+    allocates_nothing(|| async {
+        let (barrier, numbers) = (Barrier::new(2), Cell::new(0));
+        let work = async || {
+            for _ in 0..ROUNDS {
+                let number = barrier.wait().await.unwrap();
+                numbers.set(numbers.get() + number);
+            }
+        };
+        beside(work(), work()).await;
+        assert_eq!(numbers.get(), ROUNDS);
+
+        let (turn, changed) = (Lock::new(0), Condition::new());
+        let take_turns = async |parity| {
+            for _ in 0..ROUNDS {
+                let mut turn = changed.wait_for(turn.lock().await, |turn| *turn % 2 == parity).await;
+                *turn += 1;
+                changed.notify(1);
+                // Without a predicate too: until the other one has had his turn.
+                drop(changed.wait(turn).await);
+            }
+        };
+        beside(take_turns(0), take_turns(1)).await;
+        assert_eq!(turn.into_inner(), 2 * ROUNDS);
+    });
+}
+
+#[test]
+fn queues_that_have_grown() {
+    async fn put_get_and_join(queue: &Queue<u32, impl QueueOrder<u32>>) {
+        beside(
+            async {
+                for item in 0..20 {
+                    queue.put(item).await.unwrap();
+                }
+                queue.join().await;
+            },
+            async {
+                let mut stream = pin!(queue.stream());
+                loop {
+                    queue.get().await.unwrap();
+                    queue.task_done();
+                    assert!(poll_fn(|cx| stream.as_mut().poll_next(cx)).await.is_some());
+                    yield_now().await;
+                    queue.task_done();
+                }
+            },
+        )
+        .await;
+        assert!(queue.empty());
+    }
+    let (fifo, lifo, smallest_first) = (Queue::bounded(2), LifoQueue::bounded(2), PriorityQueue::bounded(2));
+    allocates_nothing(|| async {
+        put_get_and_join(&fifo).await;
+        put_get_and_join(&lifo).await;
+        put_get_and_join(&smallest_first).await;
     });
 }
 

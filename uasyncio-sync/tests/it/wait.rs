@@ -8,6 +8,7 @@ use std::pin::{Pin, pin};
 use std::task::Waker;
 
 use crate::common::{Signal, at_both_starts, block_on, poll_once};
+use crate::counting::{heap, since};
 use uasyncio_core::{TaskError, create_task, sleep_ms, yield_now};
 use uasyncio_sync::{ReturnWhen, Selected, Waited, select, wait};
 
@@ -176,6 +177,22 @@ fn cancelled() {
         trace.expect(&["1 gone"]);
         assert!(ran.get());
     });
+}
+
+/// The wakers, the two lists that `wait` gives, and the one of its own: however often the futures are woken.
+#[test]
+fn allocations() {
+    let signals = [Signal::new(), Signal::new(), Signal::new()];
+    let mut futures = signals.each_ref().map(|signal| Box::pin(signal.wait()));
+    let before = heap();
+    let mut waiting = wait(futures.each_mut().map(Pin::as_mut), ReturnWhen::FIRST_COMPLETED);
+    for _ in 0..50 {
+        assert!(poll_once(&mut waiting, Waker::noop()).is_pending());
+        signals.iter().for_each(Signal::wake);
+    }
+    signals[1].open();
+    assert!(poll_once(&mut waiting, Waker::noop()).is_ready());
+    assert_eq!(since(before).allocations, 4);
 }
 
 #[test]
