@@ -10,6 +10,7 @@ static ALLOCATOR: counting::CountingAllocator = counting::CountingAllocator;
 mod as_completed;
 mod barrier;
 mod catch_cancel;
+mod coming_from_asyncio;
 mod condition;
 mod delay;
 mod event;
