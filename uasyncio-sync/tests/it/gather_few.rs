@@ -57,6 +57,21 @@ fn wake_of_a_member_of_few_polls_all_that_run() {
     assert_eq!(polls(), [4, 2, 4]);
 }
 
+/// What an array of many costs, and why many belong in a `Vec`: one wake at a time, half of n² polls and those at the beginning.
+#[test]
+fn array_of_many_polls_all_that_run_with_each_wake() {
+    const MANY: usize = 100;
+    let signals: [_; MANY] = std::array::from_fn(|_| Signal::new());
+    let mut gathering = pin!(gather(signals.each_ref().map(Signal::wait)));
+    for signal in &signals {
+        assert!(poll_once(&mut gathering, Waker::noop()).is_pending());
+        signal.open();
+    }
+    assert!(poll_once(&mut gathering, Waker::noop()).is_ready());
+    let polls: u32 = signals.iter().map(Signal::polls).sum();
+    assert_eq!(polls as usize, MANY + MANY * (MANY + 1) / 2);
+}
+
 /// Tuples and arrays allocate nothing.
 #[test]
 fn few_members_allocate_nothing() {
