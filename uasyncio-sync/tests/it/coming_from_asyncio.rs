@@ -38,6 +38,7 @@ const ONLY_IN_SIGNATURES: [&str; 33] = [
 ];
 
 #[test]
+#[cfg_attr(miri, ignore = "it looks for words in a text")]
 fn every_export_is_on_the_page() {
     let page = include_str!("../../src/coming_from_asyncio.md");
     let is_there = |name: &str| {

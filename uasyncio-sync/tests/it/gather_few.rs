@@ -60,7 +60,7 @@ fn wake_of_a_member_of_few_polls_all_that_run() {
 /// What an array of many costs, and why many belong in a `Vec`: one wake at a time, half of n² polls and those at the beginning.
 #[test]
 fn array_of_many_polls_all_that_run_with_each_wake() {
-    const MANY: usize = 100;
+    const MANY: usize = if cfg!(miri) { 30 } else { 100 };
     let signals: [_; MANY] = std::array::from_fn(|_| Signal::new());
     let mut gathering = pin!(gather(signals.each_ref().map(Signal::wait)));
     for signal in &signals {
