@@ -12,9 +12,8 @@ use crate::workspace;
 const CORE: &str = "-p uasyncio-core --all-features";
 const SYNC: &str = "-p uasyncio-sync --all-features";
 
-/// Of uasyncio-sync, which has no unsafe code, those that lead core's through most of its states; and others, for a full run.
+/// Of uasyncio-sync, which has no unsafe code, those that lead core's through most of its states. The others are for a full run.
 const OF_SYNC: [&str; 5] = ["gather", "lock", "queue", "task_group", "task_group_edges"];
-const MORE_OF_SYNC: [&str; 4] = ["barrier", "condition", "event", "wait_for"];
 
 /// Those of core with threads, which each seed schedules otherwise.
 const WITH_THREADS: [&str; 7] =
@@ -60,7 +59,7 @@ const NO_LEAKS: [&str; 4] = ["--skip", "leak", "--skip", "forg"];
 const LEAKS: [&str; 2] = ["leak", "forg"];
 const MAY_LEAK: &str = "-Zmiri-ignore-leaks";
 
-/// Adds the step. With `full`, all of core and more of sync runs, and the tests with threads with many seeds in place of one.
+/// Adds the step. With `full`, all of core and of sync runs, and the tests with threads with many seeds in place of one.
 pub(crate) fn add(steps: &mut Steps, full: bool) {
     let is_left_out = |name: &str| !full && (OF_ORDER.contains(&name) || OF_COSTS.contains(&name));
     steps.step("miri", |tally| {
@@ -73,7 +72,7 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
         let mut commands = Vec::new();
         let of_core = workspace::test_modules("uasyncio-core")?;
         let of_sync = workspace::test_modules("uasyncio-sync")?;
-        let sync = if full { [&OF_SYNC[..], &MORE_OF_SYNC].concat() } else { OF_SYNC.to_vec() };
+        let sync = of_sync.iter().map(String::as_str).filter(|name| full || OF_SYNC.contains(name)).collect::<Vec<_>>();
         let flags = if full { "-Zmiri-many-seeds=0..16" } else { "" };
         let threads = miri(flags, &format!("{CORE} --test it"), only(&WITH_THREADS, &of_core)).arguments(NO_LEAKS);
         let chosen = of_core.iter().map(String::as_str).filter(|name| !is_left_out(name) && !WITH_THREADS.contains(name));
@@ -91,6 +90,8 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
         }
         commands.push(miri("", &format!("{CORE} --lib"), NO_LEAKS));
         if full {
+            // The one that takes longest.
+            commands.insert(0, miri("", &format!("{SYNC} --test interleavings"), NOTHING));
             side_by_side(commands, tally)?;
             threads.test(tally) // seeds run side by side by themselves
         } else {
