@@ -38,9 +38,10 @@ use crate::turn::poll_proceed;
 /// [`wait`](Delay::wait) or [`run`](Delay::run) tells when none came in time. Triggering costs a look at the clock and a store; nothing
 /// is allocated, and there is no timer or task for a trigger that another one has replaced.
 ///
-/// An expiry lets all go who wait at that moment, in the order in which they came. If nobody waits, it is kept for the next who
-/// does, until the delay is triggered again or stopped; for 24 days (2^31 ms) at most. At the very millisecond
-/// of the expiry, and on a loop that is late, the expiry comes first and a trigger after it.
+/// An expiry lets all go who wait at that moment, in the order in which they came; but whoever had to look anew because the delay was
+/// triggered for an earlier or a later time, or stopped, has come at that look, and may stand behind others that came meanwhile. If
+/// nobody waits, it is kept for the next who does, until the delay is triggered again or stopped; for 24 days (2^31 ms) at most. At the very
+/// millisecond of the expiry, and on a loop that is late, the expiry comes first and a trigger after it.
 ///
 /// Unlike the original's, it is not for interrupts: let those set a `ThreadSafeFlag`, and trigger the delay in a task that waits for it. It has
 /// no duration of its own, and no value that a callback returned.

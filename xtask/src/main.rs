@@ -32,7 +32,7 @@ cargo xtask <task> [options]
   test [--full] [--list] [FILTER]
       The test matrix: every crate alone and all together, feature sets, every poller, examples, loom, Miri,
       checks for other systems, dependencies, tidiness. Installs the Rust toolchains that it needs.
-      --full   also all of core and more of sync under Miri, with more seeds, all crates over every poller, sizes beside embassy's,
+      --full   also all of core and sync under Miri, with more seeds, all crates over every poller, sizes beside embassy's,
                AddressSanitizer, ThreadSanitizer and repeated runs (over an hour)
       --list   print the names of the steps and run none
       FILTER   run only the steps whose name contains it, such as `miri` or `poller`
