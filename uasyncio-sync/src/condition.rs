@@ -123,6 +123,9 @@ impl Condition {
 
     /// Wakes so many of those that have waited longest, or all if there are fewer. A notification that finds nobody is forgotten.
     ///
+    /// If a waker polls a wait there and then, which no waker of a loop does, that one is among them if any are left. For all that
+    /// wait now there is [`notify_all`](Condition::notify_all), which leaves it out.
+    ///
     /// ```
     /// # use uasyncio_sync::{Condition, Lock};
     /// # uasyncio_core::run(async {

@@ -271,7 +271,7 @@ fn wakers_that_panic() {
             assert!(panics(|| delay.trigger_ms(10)));
             both_wait();
             assert_eq!((wakes.get(), other.wakes()), (3, 3));
-            // Its timer: it is the first in line, and would wake the other if it were polled.
+            // By their timers, which each of them has.
             sleep_ms(20).await;
             assert_eq!((wakes.get(), other.wakes()), (4, 4));
             trace.log("the timers");
