@@ -49,6 +49,7 @@ fn clippy(steps: &mut Steps) {
         clippy("--workspace --all-targets").run()
     });
     steps.step("clippy: all features", |_| clippy("--workspace --all-targets --all-features").run());
+    steps.step("clippy: interleavings", |_| clippy("-p uasyncio-sync --test interleavings").run());
     steps.step("clippy: core with no features", |_| clippy("-p uasyncio-core --no-default-features").run());
     for set in &matrix::FEATURE_SETS {
         steps.step(&format!("clippy: {}", set.name), |_| {

@@ -68,9 +68,8 @@ pub(crate) const FEATURE_SETS: [FeatureSet; 17] = [
         targets: "--lib --tests",
     },
     FeatureSet { name: "streams with all features", options: "-p uasyncio-streams --all-features", targets: "" },
-    // Tests of sync build core with `std` whatever the features are, so the interleavings are the same with any.
-    FeatureSet { name: "sync with no features", options: "-p uasyncio-sync --no-default-features", targets: "--lib --test it" },
-    FeatureSet { name: "sync with trace", options: "-p uasyncio-sync --features trace", targets: "--lib --test it" },
+    FeatureSet { name: "sync with no features", options: "-p uasyncio-sync --no-default-features", targets: "--lib --tests" },
+    FeatureSet { name: "sync with trace", options: "-p uasyncio-sync --features trace", targets: "--lib --tests" },
     FeatureSet { name: "udp without batch", options: "-p uasyncio-udp --no-default-features", targets: "" },
 ];
 
@@ -79,6 +78,14 @@ const BARE_TARGETS: [&str; 3] = ["thumbv7em-none-eabi", "riscv32imac-unknown-non
 
 /// Microcontrollers without compare-and-swap, where critical sections take its place.
 const WITHOUT_SWAP: [&str; 2] = ["thumbv6m-none-eabi", "riscv32imc-unknown-none-elf"];
+
+/// The crates that build without the standard library: their features on the targets above, and on those without compare-and-swap.
+const WITHOUT_STD: [(&str, &[&str], &[&str]); 3] = [
+    ("core", &["", "alloc", "alloc,virtual-time,trace", "critical-section,multi-core"], &SECTIONS),
+    ("sync", &["", "alloc", "alloc,trace"], &SECTIONS),
+    ("streams", &["", "alloc", "alloc,trace"], &["", "trace", "alloc,uasyncio-core/critical-section"]),
+];
+const SECTIONS: [&str; 3] = ["", "critical-section", "alloc,critical-section,trace"];
 
 /// One for each readiness interface of `polling`: IOCP, kqueue on macOS, kqueue on FreeBSD.
 pub(crate) const OTHER_SYSTEMS: [&str; 3] = ["x86_64-pc-windows-gnu", "x86_64-apple-darwin", "x86_64-unknown-freebsd"];
@@ -108,6 +115,13 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
     }
     steps.step("test: workspace", |tally| python::for_tests(Cargo::new("test --no-fail-fast --workspace")).test(tally));
     features(steps);
+    // Optimised, for there are millions. The tests of sync build core with `std` whatever its own features are, so once is enough.
+    steps.step("interleavings", |tally| {
+        Cargo::new("test -p uasyncio-sync --test interleavings")
+            .variable("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
+            .folder("interleavings")
+            .test(tally)
+    });
     for (poller, is_first) in poller::OTHERS.into_iter().zip([true, false]) {
         steps.step(&format!("test: {poller} poller"), |tally| {
             let above = if is_first || full { ABOVE_POLLER } else { "" };
@@ -117,13 +131,12 @@ pub(crate) fn add(steps: &mut Steps, full: bool) {
         });
     }
     steps.step("examples", |_| examples());
-    for system in OTHER_SYSTEMS {
-        steps.step(&format!("check: {system}"), |_| {
-            toolchain::target(system)?;
-            Cargo::new("check").arguments(ON_OTHER_SYSTEMS.split_whitespace()).arguments(["--target", system]).run()?;
-            Cargo::new("check -p uasyncio-compat --lib --all-features").arguments(["--target", system]).run()
-        });
-    }
+    steps.step("check: other systems", |_| {
+        for options in [ON_OTHER_SYSTEMS, "-p uasyncio-compat --lib --all-features"] {
+            Cargo::new("check").arguments(options.split_whitespace()).arguments(for_targets(&OTHER_SYSTEMS)?).run()?;
+        }
+        Ok(())
+    });
     steps.step("loom", |tally| {
         // Optimised, for a model runs thousands of times; assertions stay on, link-time optimisation would only cost time.
         Cargo::new("test -p uasyncio-core --lib --release loom")
@@ -156,32 +169,27 @@ fn features(steps: &mut Steps) {
         check("")?;
         dependencies::BRINGS.iter().try_for_each(|(feature, _)| check(&format!("--features={feature}")))
     });
-    for (name, package) in [("core", "uasyncio-core"), ("sync", "uasyncio-sync"), ("streams", "uasyncio-streams")] {
-        steps.step(&format!("check: {name} with no features"), |_| {
-            Cargo::new("check --no-default-features -p").arguments([package]).run()
-        });
-        let check = |features: &str, target: &str| {
-            toolchain::target(target)?;
-            let line = format!("check -p {package} --no-default-features --features={features} --target {target}");
-            Cargo::new(&line).run()
+    for (name, bare, without_swap) in WITHOUT_STD {
+        let check = move |features: &str| {
+            let line = format!("check -p uasyncio-{name} --no-default-features --features={features}");
+            Cargo::new(&line)
         };
-        for target in BARE_TARGETS {
-            steps.step(&format!("check: {name} on {target}"), |_| {
-                let most = if package == "uasyncio-core" { "alloc,virtual-time,trace" } else { "alloc,trace" };
-                ["", "alloc", most].iter().try_for_each(|features| check(features, target))?;
-                if package == "uasyncio-core" { check("critical-section,multi-core", target) } else { Ok(()) }
-            });
-        }
-        for target in WITHOUT_SWAP {
-            steps.step(&format!("check: {name} on {target}"), |_| {
-                let sets = match package {
-                    "uasyncio-streams" => ["", "trace", "alloc,uasyncio-core/critical-section"],
-                    _ => ["", "critical-section", "alloc,critical-section,trace"],
-                };
-                sets.iter().try_for_each(|features| check(features, target))
+        steps.step(&format!("check: {name} with no features"), |_| check("").run());
+        for (targets, which, sets) in
+            [(&BARE_TARGETS[..], "bare targets", bare), (&WITHOUT_SWAP, "targets without compare-and-swap", without_swap)]
+        {
+            steps.step(&format!("check: {name} on {which}"), |_| {
+                let targets = for_targets(targets)?;
+                sets.iter().try_for_each(|features| check(features).arguments(&targets).run())
             });
         }
     }
+}
+
+/// Options for all of these at once, which takes less time than one after the other. Installs what they need.
+fn for_targets(targets: &[&str]) -> Result<Vec<String>, Problem> {
+    targets.iter().try_for_each(|target| toolchain::target(target))?;
+    Ok(targets.iter().map(|target| format!("--target={target}")).collect())
 }
 
 /// Builds the examples and asks each for its help.
