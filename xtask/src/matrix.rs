@@ -217,26 +217,29 @@ fn examples() -> Result<(), Problem> {
 }
 
 fn sanitizers(steps: &mut Steps) {
+    // Not the crate of the system-call counts: a sanitizer makes calls of its own.
+    // Nor that of the notes: SQLite is C, and not instrumented; and a browser takes its time.
+    const PACKAGES: &str = "--workspace --exclude xtask --exclude uasyncio-tests --exclude uasyncio-notes";
     for (name, options) in [("address", ""), ("thread", "-Zbuild-std")] {
         steps.step(&format!("{name} sanitizer"), |tally| {
             if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
                 return Err(Problem::Unavailable("used on x86_64 Linux only".into()));
             }
             toolchain::components(Some(NIGHTLY), &["rust-src"])?;
-            // Not the crate of the system-call counts: a sanitizer makes calls of its own.
-            // Nor that of the notes: SQLite is C, and not instrumented; and a browser takes its time.
-            Cargo::new(
-                "test --no-fail-fast --workspace --exclude xtask --exclude uasyncio-tests --exclude uasyncio-notes --lib --tests",
-            )
-            .arguments(["--target", "x86_64-unknown-linux-gnu"])
-            .arguments(options.split_whitespace())
-            .toolchain(NIGHTLY)
-            // Some tests leak on purpose; Miri knows which.
-            .variable("ASAN_OPTIONS", "detect_leaks=0")
-            .rustflags(&format!("-Zsanitizer={name}"))
-            .folder(format!("sanitizer-{name}"))
-            .slow()
-            .test(tally)
+            let sanitized = |line: &str| {
+                Cargo::new(line)
+                    .arguments(PACKAGES.split_whitespace())
+                    .arguments(["--target", "x86_64-unknown-linux-gnu"])
+                    .arguments(options.split_whitespace())
+                    .toolchain(NIGHTLY)
+                    // Some tests leak on purpose; Miri knows which.
+                    .variable("ASAN_OPTIONS", "detect_leaks=0")
+                    .rustflags(&format!("-Zsanitizer={name}"))
+                    .folder(format!("sanitizer-{name}"))
+                    .slow()
+            };
+            sanitized("build --examples").run()?; // some are started by tests
+            sanitized("test --no-fail-fast --lib --tests").test(tally)
         });
     }
 }
@@ -245,13 +248,14 @@ fn sanitizers(steps: &mut Steps) {
 fn stress(steps: &mut Steps) {
     const TIMES: u32 = 30;
     steps.step("stress", |tally| {
-        for _ in 0..TIMES {
-            Cargo::new("test --no-fail-fast --workspace --exclude xtask --exclude uasyncio-notes --lib --tests --release")
+        let optimised = |line: &str| {
+            Cargo::new(line)
+                .arguments("--workspace --exclude xtask --exclude uasyncio-notes --release".split_whitespace())
                 .variable("CARGO_PROFILE_RELEASE_LTO", "off")
                 .variable("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
                 .folder("stress")
-                .test(tally)?;
-        }
-        Ok(())
+        };
+        optimised("build --examples").run()?; // some are started by tests
+        (0..TIMES).try_for_each(|_| optimised("test --no-fail-fast --lib --tests").test(tally))
     });
 }
