@@ -220,8 +220,8 @@ fn sanitizers(steps: &mut Steps) {
     // Not the crate of the system-call counts: a sanitizer makes calls of its own.
     // Nor that of the notes: SQLite is C, and not instrumented; and a browser takes its time.
     const PACKAGES: &str = "--workspace --exclude xtask --exclude uasyncio-tests --exclude uasyncio-notes";
-    // The thread sanitizer holds a signal back until the program calls the C library, and a loop that waits calls the kernel: the programs of
-    // the web crate would not be told to end.
+    // Under the thread sanitizer a program of the web crate did not end when it was interrupted: it holds signals back until the program calls
+    // the C library, and a loop that waits calls the kernel. That this is why has not been verified.
     for (name, options) in [("address", ""), ("thread", "-Zbuild-std --exclude uasyncio-web")] {
         steps.step(&format!("{name} sanitizer"), |tally| {
             if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
