@@ -20,6 +20,9 @@ pub(crate) struct Chain<E> {
 
 /// Invariant U13: it is in a chain, between its neighbours, if and only if it waits; then it is pinned, and it leaves the chain
 /// before it goes.
+//
+// In this order `next`, the only word that a link has to have while it is idle, is at the link's own address.
+#[repr(C)]
 pub(crate) struct Link<E> {
     /// Null: it is the last one.
     next: Cell<Pointer<E>>,
