@@ -249,14 +249,13 @@ impl<'l, T: ?Sized> Future for LockCellAcquire<'l, T> {
                 }
                 crate::trace::waiting("a lock");
                 let waker = cx.waker().clone();
-                let line = &self.cell.line; // read again, so that no register has to keep it over the clone
-                if !line.waiting.is_empty() {
+                if !cell.line.waiting.is_empty() {
                     return self.as_ref().join_others(waker);
                 }
                 // SAFETY: U22. No waker is there.
-                unsafe { (*line.next.get()).write(waker) };
+                unsafe { (*cell.line.next.get()).write(waker) };
                 // SAFETY: U13. It is pinned here, and `drop` makes it leave; there is none.
-                unsafe { line.waiting.push_first(&self.link) };
+                unsafe { cell.line.waiting.push_first(&self.link) };
                 Poll::Pending
             }
             State::Granted => {
