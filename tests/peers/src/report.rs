@@ -24,11 +24,11 @@ impl Samples {
         self.get(contender, row).map(minimum)
     }
 
-    /// How far the lowest three rounds are apart: the third to the first.
-    pub fn spread(&self, contender: &str, row: &str) -> Option<f64> {
+    /// The sample that this part of all, from 0 to 1, is below.
+    pub fn quantile(&self, part: f64, contender: &str, row: &str) -> Option<f64> {
         let mut sorted = self.get(contender, row)?.to_vec();
         sorted.sort_by(f64::total_cmp);
-        Some(sorted.get(2)? / sorted[0])
+        sorted.get((sorted.len() as f64 * part) as usize).copied()
     }
 
     /// The median of the ratios of the two contenders' samples of the same rounds.
