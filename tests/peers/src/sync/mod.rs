@@ -140,8 +140,8 @@ const GROUPS: [(&str, [&str; 7]); 2] = [("on the floor's executor", NEUTRAL), ("
 /// short rounds, and more of them until the figures that decide are settled, or ours is better by more than that.
 const NEIGHBOUR: f64 = 2.0;
 
-/// What the twentieth of all rounds is quicker than. Not the quickest one: a round in some hundred is up to a tenth quicker than all others,
-/// which is chance, and would decide rows that differ by less.
+/// What a twentieth of all rounds stays below. Not the quickest one: a round in some hundred is up to a tenth quicker than all others, which
+/// is chance, and would decide rows that differ by less.
 fn figure(samples: &Samples, name: &str, row: &str) -> Option<f64> {
     samples.quantile(0.05, name, row)
 }
@@ -179,7 +179,7 @@ pub fn report(options: &Options) -> Report {
     let (least, most) = options.either((240, 600), (60, 200));
     let mut count = 0;
     while count < least || count < most && !unsettled(&samples).is_empty() {
-        child::rounds("sync", &mut names, 2, &["3"], &mut samples);
+        child::rounds("sync", &mut names, 2, &["3"], &mut samples); // milliseconds for each row
         count += 2;
     }
     let mut report = Report::default();
