@@ -114,3 +114,41 @@ fn forgotten_ones_harm_nobody() {
     drop(moved);
     assert!(wakers.iter().all(|waker| waker.wakes() == 0 && waker.live() == 0));
 }
+
+/// The same, and the first of them has been granted the value, and so has no waker any more.
+#[test]
+fn a_forgotten_one_keeps_what_it_was_granted() {
+    let cell = LockCell::new(0);
+    let guard = cell.try_lock();
+    let (acquires, wakers): (Vec<_>, Vec<_>) = (0..3).map(|_| waiting(&cell)).unzip();
+    drop(guard);
+    acquires.into_iter().for_each(mem::forget);
+    let moved = Box::new(cell);
+    assert!(moved.locked() && moved.try_lock().is_none());
+    assert_eq!(wakers.iter().map(|waker| waker.live()).collect::<Vec<_>>(), [0, 1, 1]);
+    drop(moved);
+    let left: Vec<_> = wakers.iter().map(|waker| (waker.wakes(), waker.live())).collect();
+    assert_eq!(left, [(1, 0), (0, 0), (0, 0)]);
+}
+
+/// A waker whose clone has another one join, of those in line or as the first: who was cloned for comes behind.
+#[test]
+fn a_clone_may_let_another_one_into_what_is_leaked() {
+    for others in 0..3 {
+        let cell: &LockCell<u32> = Box::leak(Box::new(LockCell::new(0))); // so that the hook may own the other one
+        let guard = cell.try_lock();
+        let mut line: Vec<_> = (0..others).map(|_| waiting(cell)).collect();
+        let intruder = Rc::new(RefCell::new(None));
+        let (mut acquire, waker, into) = (Box::pin(cell.lock()), HookedWaker::new(), intruder.clone());
+        waker.on_clone(move || *into.borrow_mut() = Some(waiting(cell)));
+        assert!(acquire.as_mut().poll(&mut Context::from_waker(&waker.waker())).is_pending());
+        line.push(intruder.take().unwrap());
+        line.push((acquire, waker));
+        drop(guard);
+        for (acquire, waker) in &mut line {
+            assert_eq!(waker.wakes(), 1);
+            pass(acquire);
+        }
+        assert!(!cell.locked());
+    }
+}
