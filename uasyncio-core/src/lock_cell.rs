@@ -140,16 +140,16 @@ impl Line {
         let head = self.head.get();
         if ptr::eq(head, marked(link)) {
             State::Granted
-        } else if ptr::eq(head, link) || self.is_behind_first(link) {
+        } else if ptr::eq(head, link) || !link.next().is_null() || self.is_last_of_several(link) {
             State::Waiting
         } else {
             State::Idle
         }
     }
 
-    fn is_behind_first(&self, link: &Waiter) -> bool {
-        // One that has nobody behind it is the last one, or in no line.
-        self.first().is_some_and(|first| !link.next().is_null() || !first.next().is_null() && self.rear.is(link))
+    /// It looks at the first one, in another future, only if it has to.
+    fn is_last_of_several(&self, link: &Waiter) -> bool {
+        self.rear.is(link) && self.first().is_some_and(|first| !first.next().is_null())
     }
 
     /// Where the waker of one that waits is.
