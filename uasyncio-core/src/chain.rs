@@ -19,7 +19,8 @@ pub(crate) struct Chain<E> {
 /// The last link of a row, if there is one.
 pub(crate) struct Rear<E>(Cell<Pointer<E>>);
 
-/// Invariant U13: it is in a row, between its neighbours, if and only if it waits; then it is pinned, and it leaves the row before it goes.
+/// Invariant U13: it is in a row, between its neighbours, if and only if it waits or, in a lock's, was granted the value and has not been polled
+/// since; then it is pinned, and it leaves the row before it goes.
 //
 // In this order `next`, the only word that a link has to have while it is idle, is at the link's own address.
 #[repr(C)]

@@ -35,6 +35,8 @@ use crate::chain::{Link, Pointer, Rear, State};
 /// The inside of `uasyncio_sync::Lock`, whose documentation says how it behaves; here for crates that need no more than this. It
 /// stays on one thread, allocates nothing, and wakers of any executor will do.
 ///
+/// On 64 bits it takes 32 bytes and the value, rounded up to a multiple of 32; on 32 bits 16 bytes and the value.
+///
 /// ```
 /// use uasyncio_core::{LockCell, run};
 ///
@@ -45,7 +47,7 @@ use crate::chain::{Link, Pointer, Rear, State};
 /// });
 /// ```
 //
-// So aligned what is looked at to change hands is in one line of the cache, wherever the cell is put: three per cent for two tasks in turn.
+// So aligned what is looked at to change hands is in one line of the cache, wherever the cell is put: about one per cent for two tasks in turn.
 #[cfg_attr(target_pointer_width = "64", repr(align(32)))]
 pub struct LockCell<T: ?Sized> {
     line: Line,
@@ -84,7 +86,10 @@ struct Line {
 }
 
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<LockCell<()>>() <= 32 && size_of::<LockCellAcquire<'_, ()>>() <= 40);
+const _: () =
+    assert!(size_of::<LockCell<()>>() == 32 && size_of::<LockCell<u64>>() == 64 && size_of::<LockCellAcquire<'_, ()>>() <= 40);
+#[cfg(target_pointer_width = "32")]
+const _: () = assert!(size_of::<LockCell<()>>() == 16 && size_of::<LockCell<u32>>() == 20);
 
 /// Nobody is in line, and there is no guard.
 const FREE: *const Waiter = ptr::without_provenance(1);

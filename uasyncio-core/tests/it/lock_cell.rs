@@ -152,3 +152,41 @@ fn a_clone_may_let_another_one_into_what_is_leaked() {
         assert!(!cell.locked());
     }
 }
+
+/// One that was the last of several, and then alone, and has had its turn, may be polled again, as may one that comes to lie where it lay: it
+/// joins behind whoever waits now. While it waits there as the last one, it is polled again and leaves.
+#[test]
+fn whoever_was_the_last_joins_anew() {
+    for leaves in [false, true] {
+        let cell = LockCell::new(0);
+        let guard = cell.try_lock();
+        let (mut first, _) = waiting(&cell);
+        let (mut last, waker) = waiting(&cell);
+        drop(guard);
+        pass(&mut first);
+        pass(&mut last);
+        assert!(!cell.locked() && !last.is_waiting());
+
+        let guard = cell.try_lock();
+        let (mut other, others) = waiting(&cell);
+        assert!(!last.is_waiting());
+        for _ in 0..2 {
+            assert!(last.as_mut().poll(&mut Context::from_waker(&waker.waker())).is_pending());
+            assert!(last.is_waiting());
+        }
+        let (mut behind, _) = waiting(&cell);
+        if leaves {
+            drop(behind);
+            drop(last);
+            drop(guard);
+            pass(&mut other);
+            assert_eq!((others.wakes(), waker.wakes(), waker.live()), (1, 1, 0));
+        } else {
+            drop(guard);
+            pass(&mut other);
+            pass(&mut last);
+            pass(&mut behind);
+        }
+        assert!(!cell.locked());
+    }
+}
