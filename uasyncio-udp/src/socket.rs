@@ -299,8 +299,8 @@ impl UdpSocket {
     /// use uasyncio_udp::UdpSocket;
     ///
     /// # uasyncio_io::run(async {
-    /// let nobody = UdpSocket::bind(([127, 0, 0, 1], 0))?.local_addr()?;
     /// let socket = UdpSocket::bind(([127, 0, 0, 1], 0))?;
+    /// let nobody = UdpSocket::bind(([127, 0, 0, 1], 0))?.local_addr()?;
     /// socket.connect(nobody)?;
     /// socket.send(b"hello").await?;
     /// # #[cfg(target_os = "linux")]
@@ -340,8 +340,8 @@ impl UdpSocket {
     /// use uasyncio_udp::UdpSocket;
     ///
     /// # uasyncio_io::run(async {
-    /// let nobody = UdpSocket::bind(([127, 0, 0, 1], 0))?.local_addr()?;
     /// let client = UdpSocket::bind(([127, 0, 0, 1], 0))?;
+    /// let nobody = UdpSocket::bind(([127, 0, 0, 1], 0))?.local_addr()?;
     /// client.report_icmp(true);
     /// client.connect(nobody)?;
     /// client.send(b"hello").await?;

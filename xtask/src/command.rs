@@ -159,7 +159,7 @@ impl Cargo {
             });
         }
         let mut deadline = Instant::now() + if self.slow { SLOW_LIMIT } else { LIMIT };
-        let mut suspect = String::from("it took too long as a whole");
+        let mut suspects = Vec::new();
         loop {
             match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
@@ -167,14 +167,15 @@ impl Cargo {
                     tally.read(&line);
                     if !self.slow && line.ends_with(" has been running for over 60 seconds") {
                         deadline = deadline.min(Instant::now() + PATIENCE);
-                        suspect = line;
+                        suspects.push(line);
                     }
                 }
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     processes::kill_family(&mut child);
                     child.wait()?;
-                    return Err(Problem::Failed(format!("`{}` was killed: {suspect}", self.shown())));
+                    let why = if suspects.is_empty() { "it took too long as a whole".to_owned() } else { suspects.join(", ") };
+                    return Err(Problem::Failed(format!("`{}` was killed: {why}", self.shown())));
                 }
             }
         }

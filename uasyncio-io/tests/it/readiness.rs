@@ -427,8 +427,10 @@ fn connect_without_waiting(address: SocketAddr) -> io::Result<AsyncFd<Socket>> {
 #[test]
 fn connect_refused() {
     run(async {
-        let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let socket = connect_without_waiting(closed).unwrap();
+        // It has a port, which is nobody else's then, and does not listen.
+        let refusing = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        refusing.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        let socket = connect_without_waiting(refusing.local_addr().unwrap().as_socket().unwrap()).unwrap();
         socket.writable().await.unwrap();
         let error = socket.get_ref().take_error().unwrap().unwrap();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
