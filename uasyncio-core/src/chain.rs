@@ -1,33 +1,32 @@
 //! Links of pinned futures in a row, first in, first out: what [`WaitList`](crate::WaitList) and [`LockCell`](crate::LockCell) have in common.
 //!
-//! Whoever keeps a row knows its first link and, in a [`Rear`], the last one; each link knows its neighbours. `prev` of the first link and the
-//! rear of an empty row are never looked at, and nobody keeps them up to date: taking the first link out writes two words.
+//! A link says by its `next` where it stands: `IDLE`, `GRANTED`, or in the chain. Whether it is the first one the chain knows, and
+//! whether a chain is empty too; so `prev` of the first link and `last` of an empty chain are never looked at, and nobody keeps
+//! them up to date: taking the first link out writes two words.
 
 use core::cell::Cell;
 use core::mem::MaybeUninit;
 use core::ptr;
 
-pub(crate) type Pointer<E> = *const Link<E>;
+type Pointer<E> = *const Link<E>;
 
-/// A row, by its ends.
+/// The first and the last of the links.
 pub(crate) struct Chain<E> {
-    /// Null: it is empty.
+    /// Null: it is empty. `OFF`: it is switched off, and then it is neither empty nor has it a first one.
     first: Cell<Pointer<E>>,
-    rear: Rear<E>,
+    /// Only if there is a first one.
+    last: Cell<Pointer<E>>,
 }
 
-/// The last link of a row, if there is one.
-pub(crate) struct Rear<E>(Cell<Pointer<E>>);
-
-/// Invariant U13: it is in a row, between its neighbours, if and only if it waits or, in a lock's, was granted the value and has not been polled
-/// since; then it is pinned, and it leaves the row before it goes.
+/// Invariant U13: it is in a chain, between its neighbours, if and only if it waits; then it is pinned, and it leaves the chain
+/// before it goes.
 //
 // In this order `next`, the only word that a link has to have while it is idle, is at the link's own address.
 #[repr(C)]
 pub(crate) struct Link<E> {
-    /// Null: it is the last one, or in no row.
+    /// Null: it is the last one.
     next: Cell<Pointer<E>>,
-    /// Only if it is in a row, and not the first one.
+    /// Only if it is in the chain, and not the first one.
     prev: Cell<MaybeUninit<Pointer<E>>>,
     pub(crate) more: E,
 }
@@ -40,88 +39,78 @@ pub(crate) enum State {
 }
 
 impl<E> Link<E> {
-    /// What [`Chain::grant_first`] leaves in a link.
-    const GRANTED: Pointer<E> = ptr::without_provenance(1);
+    const IDLE: Pointer<E> = ptr::without_provenance(1);
+    const GRANTED: Pointer<E> = ptr::without_provenance(2);
 
     #[inline]
     pub(crate) const fn new(more: E) -> Link<E> {
-        Link { next: Cell::new(ptr::null()), prev: Cell::new(MaybeUninit::uninit()), more }
+        Link { next: Cell::new(Link::IDLE), prev: Cell::new(MaybeUninit::uninit()), more }
     }
 
-    #[inline]
-    pub(crate) fn is_granted(&self) -> bool {
-        self.next.get() == Link::GRANTED
-    }
-
-    /// The one behind it, or null.
-    #[inline]
-    pub(crate) fn next(&self) -> Pointer<E> {
-        self.next.get()
-    }
-
-    /// For one that was the first of a row, and is out of it.
-    #[inline]
-    pub(crate) fn forget_next(&self) {
-        self.next.set(ptr::null());
-    }
-}
-
-impl<E> Rear<E> {
-    #[inline]
-    pub(crate) const fn new() -> Rear<E> {
-        Rear(Cell::new(ptr::null()))
-    }
-
-    #[inline]
-    pub(crate) fn is(&self, link: &Link<E>) -> bool {
-        ptr::eq(self.0.get(), link)
-    }
-
-    /// For a row of one link.
-    #[inline]
-    pub(crate) fn set(&self, link: &Link<E>) {
-        self.0.set(link);
-    }
-
-    /// Puts a link that is in no row at the end of this one.
-    ///
-    /// # Safety
-    ///
-    /// U13: it is pinned, and is taken out of the row before it goes. There is another one, and this is up to date.
-    #[inline]
-    pub(crate) unsafe fn push(&self, link: &Link<E>) {
-        debug_assert!(link.next.get().is_null());
-        let last = self.0.replace(link);
-        link.prev.set(MaybeUninit::new(last));
-        // SAFETY: U13. There is a last one, which is linked, hence alive.
-        unsafe { (*last).next.set(link) };
-    }
-
-    /// Takes a link out.
-    ///
-    /// # Safety
-    ///
-    /// It is in this row, and not the first one.
-    pub(crate) unsafe fn remove(&self, link: &Link<E>) {
-        let next = link.next.replace(ptr::null());
-        // SAFETY: U13. It is not the first one, so there is one before it, which is linked, hence alive.
-        let before = unsafe { link.prev.get().assume_init() };
-        // SAFETY: as above.
-        unsafe { (*before).next.set(next) };
-        // SAFETY: U13. The one behind a linked one is linked, hence alive.
-        match unsafe { next.as_ref() } {
-            Some(next) => next.prev.set(MaybeUninit::new(before)),
-            None => self.0.set(before),
+    #[inline(always)]
+    pub(crate) fn state(&self) -> State {
+        let next = self.next.get();
+        if next == Link::IDLE {
+            State::Idle
+        } else if next == Link::GRANTED {
+            State::Granted
+        } else {
+            State::Waiting
         }
+    }
+
+    /// Tells the compiler what it has forgotten over a store to somewhere else.
+    ///
+    /// # Safety
+    ///
+    /// It is idle.
+    #[inline(always)]
+    pub(crate) unsafe fn assume_idle(&self) {
+        // SAFETY: the caller's promise.
+        unsafe { core::hint::assert_unchecked(self.next.get() == Link::IDLE) };
+    }
+
+    /// Makes it idle, when it is out of its chain.
+    #[inline]
+    pub(crate) fn reset(&self) {
+        self.next.set(Link::IDLE);
     }
 }
 
 impl<E> Chain<E> {
+    const OFF: Pointer<E> = ptr::without_provenance(1);
+
     #[inline]
     pub(crate) const fn new() -> Chain<E> {
-        Chain { first: Cell::new(ptr::null()), rear: Rear::new() }
+        Chain { first: Cell::new(ptr::null()), last: Cell::new(ptr::null()) }
     }
 
+    /// One that is switched off: a word for its owner. Until it is switched on it is asked for no link.
+    #[inline]
+    pub(crate) const fn new_off() -> Chain<E> {
+        Chain { first: Cell::new(Chain::OFF), last: Cell::new(ptr::null()) }
+    }
+
+    #[inline]
+    pub(crate) fn is_off(&self) -> bool {
+        ptr::eq(self.first.get(), Chain::OFF)
+    }
+
+    /// For one that is off.
+    #[inline]
+    pub(crate) fn switch_on(&self) {
+        debug_assert!(self.is_off());
+        self.first.set(ptr::null());
+    }
+
+    /// For one that is on, and empty.
+    #[inline]
+    pub(crate) fn switch_off(&self) {
+        debug_assert!(self.is_empty());
+        self.first.set(Chain::OFF);
+    }
+
+    /// Whether it is on, and there is none.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.first.get().is_null()
@@ -129,8 +118,14 @@ impl<E> Chain<E> {
 
     #[inline]
     pub(crate) fn first(&self) -> Option<&Link<E>> {
-        // SAFETY: U13. What it points at is linked, hence alive.
+        debug_assert!(!self.is_off());
+        // SAFETY: U13. It is on, and what it points at then is linked, hence alive.
         unsafe { self.first.get().as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn is_first(&self, link: &Link<E>) -> bool {
+        ptr::eq(self.first.get(), link)
     }
 
     /// Whether it is one of the first `count` links. Takes as many steps.
@@ -140,7 +135,7 @@ impl<E> Chain<E> {
         links.take(count).any(|one| ptr::eq(one, link))
     }
 
-    /// Puts a new link at the end.
+    /// Puts a link that is in no chain at the end.
     ///
     /// # Safety
     ///
@@ -148,12 +143,38 @@ impl<E> Chain<E> {
     #[inline]
     pub(crate) unsafe fn push_back(&self, link: &Link<E>) {
         if self.is_empty() {
-            self.first.set(link);
-            self.rear.set(link);
+            // SAFETY: the caller's promise.
+            unsafe { self.push_first(link) }
         } else {
             // SAFETY: the caller's promise; there is another one.
-            unsafe { self.rear.push(link) };
+            unsafe { self.push_behind(link) }
         }
+    }
+
+    /// The same for an empty chain.
+    ///
+    /// # Safety
+    ///
+    /// As for [`push_back`](Chain::push_back).
+    #[inline]
+    pub(crate) unsafe fn push_first(&self, link: &Link<E>) {
+        link.next.set(ptr::null());
+        self.first.set(link);
+        self.last.set(link);
+    }
+
+    /// The same for one that is not empty.
+    ///
+    /// # Safety
+    ///
+    /// As for [`push_back`](Chain::push_back), and there is a link in it.
+    #[inline]
+    pub(crate) unsafe fn push_behind(&self, link: &Link<E>) {
+        let last = self.last.replace(link);
+        link.next.set(ptr::null());
+        link.prev.set(MaybeUninit::new(last));
+        // SAFETY: U13. There is a last one, which is linked, hence alive.
+        unsafe { (*last).next.set(link) };
     }
 
     /// Takes the first link out, and says that it was granted what it waited for.
@@ -164,17 +185,26 @@ impl<E> Chain<E> {
         Some(link)
     }
 
-    /// Takes a link out, wherever it stands.
+    /// Takes a link out, wherever it stands, and makes it idle.
     ///
     /// # Safety
     ///
     /// It is in this chain.
     pub(crate) unsafe fn remove(&self, link: &Link<E>) {
-        if ptr::eq(self.first.get(), link) {
-            self.first.set(link.next.get());
-        } else {
-            // SAFETY: the caller's promise; it is not the first one.
-            unsafe { self.rear.remove(link) };
+        let (next, prev) = (link.next.get(), link.prev.get());
+        link.reset();
+        if self.is_first(link) {
+            self.first.set(next);
+            return;
+        }
+        // SAFETY: U13. It is not the first one, so there is one before it, which is linked, hence alive.
+        let before = unsafe { prev.assume_init() };
+        // SAFETY: as above.
+        unsafe { (*before).next.set(next) };
+        // SAFETY: U13. The one behind a linked one is linked, hence alive.
+        match unsafe { next.as_ref() } {
+            Some(next) => next.prev.set(prev),
+            None => self.last.set(before),
         }
     }
 }

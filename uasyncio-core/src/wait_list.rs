@@ -312,13 +312,7 @@ impl<'l, O> WaitNode<'l, O> {
 
     #[inline]
     fn state(&self) -> State {
-        if self.is_idle() {
-            State::Idle
-        } else if self.link().is_granted() {
-            State::Granted
-        } else {
-            State::Waiting
-        }
+        if self.is_idle() { State::Idle } else { self.link().state() }
     }
 
     /// Whether it neither waits nor has a grant.
@@ -453,7 +447,7 @@ impl<'l, O> WaitNode<'l, O> {
                 unsafe { list.waiting.push_back(link) };
                 crate::trace::waiting(reason);
                 let waker = cx.waker().clone();
-                if !link.is_granted() {
+                if link.state() == State::Waiting {
                     core::mem::forget(link.more.waker.replace(Some(waker))); // there was none yet
                 } else {
                     waker.wake(); // the clone has made it granted
@@ -533,7 +527,7 @@ impl<'l, O> WaitNode<'l, O> {
             return;
         }
         let new = waker.clone();
-        if !link.is_granted() {
+        if link.state() == State::Waiting {
             drop(own.replace(Some(new)));
         } else {
             new.wake(); // the clone has made it granted

@@ -13,8 +13,7 @@ use uasyncio_core::{LockCell, LockCellAcquire, LockCellGuard};
 ///
 /// [`lock`](Lock::lock) waits for a [`LockGuard`], and dropping that unlocks. The lock is handed to the one who has waited
 /// longest, so nobody overtakes, and it counts as locked all the while; unlocking what was not locked cannot be written down.
-/// Nothing is allocated. It takes 32 bytes and the value, rounded up to a multiple of 32; on 32 bits 16 bytes and the value. For a lock
-/// that guards no value, use `Lock<()>`.
+/// Nothing is allocated. It takes four words and the value, rounded up for its alignment. For a lock that guards no value, use `Lock<()>`.
 ///
 /// A task that locks twice waits for itself for ever, as in asyncio. What is not held across an await needs no lock at all: a
 /// `Cell` or `RefCell` will do, since all tasks share a thread.

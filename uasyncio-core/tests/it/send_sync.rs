@@ -8,10 +8,10 @@ use std::marker::PhantomData;
 use std::rc::Rc;
 
 use uasyncio_core::{
-    Attention, CancelOnDrop, CancelledError, CatchCancel, Deadlock, EventLoop, Exception, ExceptionContext, Hold, Loop,
-    LoopClosed, LoopContext, Panic, ReadyMembers, Remote, RemoteTask, Report, Resume, RunError, SharedRing, SharedWaker, Sleep,
-    SubWaker, SubWakers, Task, TaskError, TaskId, TaskInfo, TaskState, ThreadPark, Ticks, VirtualTime, WaitList, WaitNode,
-    YieldNow,
+    Attention, CancelOnDrop, CancelledError, CatchCancel, Deadlock, EventLoop, Exception, ExceptionContext, Hold, LockCell,
+    LockCellAcquire, LockCellGuard, Loop, LoopClosed, LoopContext, Panic, ReadyMembers, Remote, RemoteTask, Report, Resume,
+    RunError, SharedRing, SharedWaker, Sleep, SubWaker, SubWakers, Task, TaskError, TaskId, TaskInfo, TaskState, ThreadPark,
+    Ticks, VirtualTime, WaitList, WaitNode, YieldNow,
 };
 
 /// Says what a type may do: where the bounds hold, the constants of its own hide those of the trait.
@@ -78,6 +78,9 @@ fn what_stays_on_the_loops_thread() {
         LoopContext: false, false;
         ExceptionContext<'static>: false, false;
         Exception<'static>: false, false;
+        LockCell<u32>: false, false;
+        LockCellAcquire<'static, u32>: false, false;
+        LockCellGuard<'static, u32>: false, false;
         WaitList: false, false;
         WaitNode<'static>: false, false;
     });
@@ -138,6 +141,7 @@ fn what_is_as_its_content() {
 #[test]
 fn what_must_be_pinned() {
     assert_eq!([May::<WaitNode<'static>>::UNPIN, May::<WaitList>::UNPIN], [false, true]);
+    assert_eq!([May::<LockCellAcquire<'static, u32>>::UNPIN, May::<LockCell<u32>>::UNPIN], [false, true]);
     assert_eq!([May::<Sleep>::UNPIN, May::<CatchCancel<Sleep>>::UNPIN, May::<Report<Sleep>>::UNPIN], [false; 3]);
     assert_eq!([May::<Task<Sleep>>::UNPIN, May::<CancelOnDrop<Sleep>>::UNPIN, May::<YieldNow>::UNPIN], [true; 3]);
     assert_eq!([May::<RemoteTask<u32>>::UNPIN, May::<Remote>::UNPIN], [true; 2]);
