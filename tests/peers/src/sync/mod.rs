@@ -4,6 +4,7 @@ mod embassy;
 mod futures;
 mod local_sync;
 mod ours;
+mod pair;
 mod rows;
 mod seam;
 mod smol;
@@ -14,6 +15,7 @@ use self::embassy::Embassy;
 use self::futures::{Futures, Unordered};
 use self::local_sync::LocalSync;
 use self::ours::Ours;
+use self::pair::Pair;
 use self::rows::*;
 use self::smol::SmolCrates;
 use self::tokio::Tokio;
@@ -38,6 +40,11 @@ pub const ROSTER: &[Contender] = &[
     pair::<Floor>(NEUTRAL[4], |words| gathers::<Unordered, Floor>(begin(words))),
     pair::<Floor>(NEUTRAL[5], |words| local_sync::<Floor>(begin(words))),
     pair::<Floor>(NEUTRAL[6], |words| embassy::<Floor>(begin(words))),
+    pair::<Floor>(LEAST, |words| {
+        let time = begin(words);
+        shared_lock::<Pair, Floor, true>(time, LOCK_2, 2);
+        lock_again::<Pair, Floor>(time);
+    }),
     pair::<UasyncioCore>(HOME[0], |words| {
         let time = begin(words);
         ours::<UasyncioCore>(time);
@@ -71,6 +78,9 @@ pub const ROSTER: &[Contender] = &[
 const NEUTRAL: [&str; 7] =
     ["uasyncio-sync", "tokio::sync", "async-lock ...", "futures", "FuturesUnordered", "local-sync", "embassy-sync"];
 
+/// Not a library, and in no table; also on the floor's executor.
+const LEAST: &str = "the least for two tasks";
+
 /// Libraries on the executors that they come with.
 const HOME: [&str; 7] = [
     "uasyncio-sync, uasyncio-core",
@@ -86,9 +96,10 @@ const HOME: [&str; 7] = [
 const PLACES: usize = 8;
 
 /// All rows, and how many times the best of the others ours may take.
-const ROWS: [(&str, f64); 11] = [
+const ROWS: [(&str, f64); 12] = [
     (LOCK, 1.0),
     (LOCK_2, 1.0),
+    (LOCK_AGAIN, 1.0),
     (LOCK_64, 1.0),
     (SEMAPHORE, 1.0),
     (SEMAPHORE_64, 1.0),
@@ -112,6 +123,7 @@ fn begin(words: &[String]) -> Duration {
 
 fn ours<R: Runtime>(time: Duration) {
     locks::<Ours, R>(time);
+    lock_again::<Ours, R>(time);
     semaphores::<Ours, R>(time);
     queues::<Ours, R>(time);
     events::<Ours, R>(time);
@@ -120,6 +132,7 @@ fn ours<R: Runtime>(time: Duration) {
 
 fn tokio<R: Runtime>(time: Duration) {
     locks::<Tokio, R>(time);
+    lock_again::<Tokio, R>(time);
     semaphores::<Tokio, R>(time);
     queues::<Tokio, R>(time);
     events::<Tokio, R>(time);
@@ -226,6 +239,15 @@ pub fn report(options: &Options) -> Report {
             ),
             &table,
         );
+    }
+    println!("\nns, to {LEAST} (src/sync/pair.rs), on the floor's executor");
+    for row in [LOCK_2, LOCK_AGAIN] {
+        let [ours, least] = [NEUTRAL[0], LEAST].map(|name| figure(&samples, name, row));
+        let ratio = ours.zip(least).map(|(ours, least)| ours / least);
+        if let (Some(least), Some(ratio)) = (least, ratio) {
+            println!("  {row:<22}{} ({})", number(least), number(ratio));
+        }
+        report.target(format!("{row}, to {LEAST}"), ratio, 1.3, " x");
     }
     let unsettled = unsettled(&samples);
     if !unsettled.is_empty() {

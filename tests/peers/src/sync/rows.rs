@@ -13,6 +13,7 @@ use std::time::Duration;
 
 pub const LOCK: &str = "lock";
 pub const LOCK_2: &str = "lock, 2 tasks";
+pub const LOCK_AGAIN: &str = "lock, 2 tasks, again";
 pub const LOCK_64: &str = "lock, 64 tasks";
 pub const SEMAPHORE: &str = "semaphore";
 pub const SEMAPHORE_64: &str = "semaphore, 64 tasks";
@@ -51,30 +52,41 @@ pub fn locks<L: Locks, R: Runtime>(time: Duration) {
         .await
     };
     say(LOCK, in_task::<R, _>(alone));
-    for (row, tasks) in [(LOCK_2, 2), (LOCK_64, 64)] {
-        let contended = async move {
-            let lock = Rc::new(L::lock());
-            quickest(time, BATCH, async || {
-                together::<R, _>(tasks, |_| {
-                    let lock = lock.clone();
-                    async move {
-                        for _ in 0..BATCH / tasks {
-                            let mut guard = L::acquire(&lock).await;
-                            yield_now().await; // so that the others come and have to wait
-                            *guard += 1;
-                            drop(guard);
+    shared_lock::<L, R, true>(time, LOCK_2, 2);
+    shared_lock::<L, R, true>(time, LOCK_64, 64);
+}
+
+/// For locks that are handed over: elsewhere the task that asks again at once has it again.
+pub fn lock_again<L: Locks, R: Runtime>(time: Duration) {
+    shared_lock::<L, R, false>(time, LOCK_AGAIN, 2);
+}
+
+/// `YIELDS`: whether a task yields before it asks again.
+pub fn shared_lock<L: Locks, R: Runtime, const YIELDS: bool>(time: Duration, row: &str, tasks: usize) {
+    let contended = async move {
+        let lock = Rc::new(L::lock());
+        quickest(time, BATCH, async || {
+            together::<R, _>(tasks, |_| {
+                let lock = lock.clone();
+                async move {
+                    for _ in 0..BATCH / tasks {
+                        let mut guard = L::acquire(&lock).await;
+                        yield_now().await; // so that the others come and have to wait
+                        *guard += 1;
+                        drop(guard);
+                        if YIELDS {
                             yield_now().await; // so that they get it, also where a lock is not handed over
                         }
                     }
-                })
-                .await;
-                let mut count = L::acquire(&lock).await;
-                assert_eq!(std::mem::take(&mut *count), BATCH as u64);
+                }
             })
-            .await
-        };
-        say(row, in_task::<R, _>(contended));
-    }
+            .await;
+            let mut count = L::acquire(&lock).await;
+            assert_eq!(std::mem::take(&mut *count), BATCH as u64);
+        })
+        .await
+    };
+    say(row, in_task::<R, _>(contended));
 }
 
 pub fn semaphores<L: Semaphores, R: Runtime>(time: Duration) {
