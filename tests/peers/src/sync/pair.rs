@@ -12,15 +12,9 @@ use std::task::{Context, Poll, Waker};
 
 pub struct Pair;
 
-#[derive(Clone, Copy, PartialEq)]
-enum State {
-    Free,
-    Held,
-    Granted,
-}
-
 pub struct PairLock {
-    state: Cell<State>,
+    /// Held or handed over.
+    locked: Cell<bool>,
     waker: Cell<Option<Waker>>,
     value: Cell<u64>,
 }
@@ -41,7 +35,7 @@ impl Locks for Pair {
     type Guard<'l> = PairGuard<'l>;
 
     fn lock() -> PairLock {
-        PairLock { state: Cell::new(State::Free), waker: Cell::new(None), value: Cell::new(0) }
+        PairLock { locked: Cell::new(false), waker: Cell::new(None), value: Cell::new(0) }
     }
 
     fn acquire(lock: &PairLock) -> impl Future<Output = PairGuard<'_>> {
@@ -55,8 +49,7 @@ impl<'l> Future for PairAcquire<'l> {
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<PairGuard<'l>> {
         let lock = self.lock;
-        if self.waits || lock.state.get() == State::Free {
-            lock.state.set(State::Held);
+        if self.waits || !lock.locked.replace(true) {
             return Poll::Ready(PairGuard { lock, value: lock.value.get() });
         }
         self.waits = true;
@@ -72,11 +65,8 @@ impl Drop for PairGuard<'_> {
     fn drop(&mut self) {
         self.lock.value.set(self.value);
         match self.lock.waker.take() {
-            Some(waker) => {
-                self.lock.state.set(State::Granted);
-                waker.wake();
-            }
-            None => self.lock.state.set(State::Free),
+            Some(waker) => waker.wake(),
+            None => self.lock.locked.set(false),
         }
     }
 }
